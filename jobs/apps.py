@@ -1,0 +1,24 @@
+"""The wiring: what happens once when Django has loaded the app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+
+
+class JobsConfig(AppConfig):
+    """Forces JSON on rq, finds every app's job classes, makes their permissions."""
+
+    name = "jobs"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "Jobs"
+
+    def ready(self) -> None:
+        """Wire the app; imports stand here because models are only now ready."""
+        from jobs import checks, permissions  # noqa: F401, PLC0415
+        from jobs.broker import serializer  # noqa: PLC0415
+
+        serializer.force_json()
+        autodiscover_modules("jobs")
+        post_migrate.connect(permissions.make, sender=self, dispatch_uid="jobs.permissions")

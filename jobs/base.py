@@ -1,0 +1,210 @@
+"""What a job author writes against: BaseJob."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, dataclass_transform
+from uuid import UUID
+
+from jobs import params as params_room
+from jobs import registry
+from jobs.dispatch import create
+from jobs.dispatch.create import Request
+from jobs.errors import InvalidDeclaration, JobError
+from jobs.models import JobStatus
+from jobs.params import ParamsSchema
+from jobs.retry import Backoff, BackoffFunction
+from jobs.spec import JobSpec
+from jobs.worker.context import Context
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+class BaseJob:
+    """A job class: its annotated attributes are params, its plain attributes are options.
+
+    Write subclasses in the `jobs.py` of an installed app; each is registered under its class name.
+
+        class ImportAirports(BaseJob):
+            queue = "etl"                # an option
+
+            source: str                  # a param
+
+            def _perform(self) -> dict[str, int]:
+                return {"rows": load(self.source)}
+
+        ImportAirports.dispatch(source="airports.csv")
+
+    An option that is None comes from settings.JOBS.
+    """
+
+    abstract: ClassVar[bool] = (
+        False  # True in a class's own body: not registered, only derived from
+    )
+    job_name: ClassVar[str | None] = None  # the registered name, where it isn't the class's
+    queue: ClassVar[str | None] = None
+    max_attempts: ClassVar[int | None] = None
+    timeout: ClassVar[timedelta | None] = None  # longest run of one attempt
+    # Backoff(base=..., cap=...), or a @staticmethod (attempt, error) -> timedelta.
+    backoff: ClassVar[Backoff | BackoffFunction | None] = None
+    retry_on: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
+    discard_on: ClassVar[tuple[type[BaseException], ...]] = ()
+    atomic: ClassVar[bool] = False  # the job's own writes and its `completed` are one commit
+    tags: ClassVar[tuple[str, ...]] = ()
+    redact: ClassVar[tuple[str, ...]] = ()  # params hidden in Redis, logs, admin, API and errors
+
+    spec: ClassVar[JobSpec]
+    _context: ClassVar[Context | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        name = cls.__dict__.get("job_name") or cls.__name__
+        # Read before `declare`: a dataclass without a docstring is given its signature for one.
+        description = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+        schema = params_room.declare(
+            cls, job_name=name, base=BaseJob, reserved=RESERVED, redact=cls.redact
+        )
+        if cls.__dict__.get("abstract", False):
+            return
+        cls.spec = _freeze(cls, name, description, schema)
+        registry.register(cls.spec)
+
+    def _perform(self) -> Any:
+        """Do the work; the return value, JSON, is the job's result. Every job class writes this."""
+        raise NotImplementedError
+
+    @classmethod
+    def dispatch(
+        cls,
+        *,
+        queue: str | None = None,
+        run_at: datetime | timedelta | None = None,
+        tags: tuple[str, ...] = (),
+        created_by: Any = None,
+        **params: Any,
+    ) -> JobStatus:
+        """Make a job in the caller's transaction; it runs if and only if that commits.
+
+        Args:
+            queue: Where it waits; default: the class's, then the settings'.
+            run_at: From when it may start: an aware datetime, or a timedelta from now.
+            tags: Labels beside the class's own.
+            created_by: The user it is made for.
+            params: The class's params.
+
+        Raises:
+            DispatchError: What was wrong and what to do (InvalidParams, UnknownQueue, ParamsTooLarge,
+                InvalidOption); then there is no row.
+        """
+        return cls.dispatch_many(
+            [params], queue=queue, run_at=run_at, tags=tags, created_by=created_by
+        )[0]
+
+    @classmethod
+    def dispatch_many(
+        cls,
+        params: Iterable[Mapping[str, Any]],
+        *,
+        queue: str | None = None,
+        run_at: datetime | timedelta | None = None,
+        tags: tuple[str, ...] = (),
+        created_by: Any = None,
+    ) -> list[JobStatus]:
+        """Make a job for each of `params`, all or none, in one statement; otherwise as `dispatch`."""
+        if "spec" not in cls.__dict__:
+            raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
+        created_by_id = getattr(created_by, "pk", created_by)
+        return create.dispatch(
+            [
+                Request(
+                    spec=cls.spec,
+                    params=each,
+                    queue=queue,
+                    run_at=run_at,
+                    tags=tags,
+                    created_by_id=created_by_id,
+                )
+                for each in params
+            ]
+        )
+
+    @property
+    def job_id(self) -> UUID:
+        """The running job's id."""
+        return self._running().job_id
+
+    @property
+    def attempt(self) -> int:
+        """The running attempt, counted from 1; snoozes don't count."""
+        return self._running().attempt
+
+    @property
+    def logical_time(self) -> datetime | None:
+        """The moment the job's tick stands for; None for a job that no schedule made."""
+        return self._running().logical_time
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Say how far the job is; cheap to call often, written at most a few times a second.
+
+        Outside a worker, in a test of your own, it does nothing.
+        """
+        if self._context is not None:
+            self._context.progress(done, total, message)
+
+    def _running(self) -> Context:
+        if self._context is None:
+            raise JobError(f"{type(self).__name__} isn't running: only a worker gives it an id.")
+        return self._context
+
+
+_DISPATCH_KEYWORDS = frozenset({"queue", "run_at", "tags", "created_by", "params"})
+# Options and keywords to come; a param of such a name would break with the release that brings it.
+_TO_COME = frozenset(
+    {
+        "about", "checkpoint", "depends_on", "limit", "log", "on_conflict", "on_failed", "rate",
+        "retention", "start_before", "step", "unique", "upgrade_params",
+    }
+)  # fmt: skip
+RESERVED = (
+    frozenset(name for name in dir(BaseJob) if not name.startswith("_"))
+    | {"spec"}
+    | _DISPATCH_KEYWORDS
+    | _TO_COME
+)
+
+
+def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchema) -> JobSpec:
+    if cls._perform is BaseJob._perform:
+        raise InvalidDeclaration(
+            f"{cls.__name__} has no _perform: write one, or set abstract = True in its body."
+        )
+    if inspect.isfunction(inspect.getattr_static(cls, "backoff", None)):
+        raise InvalidDeclaration(
+            f"{cls.__name__}: backoff(attempt, error) must be a @staticmethod: it is asked when there "
+            "may be no instance."
+        )
+    return JobSpec(
+        name=name,
+        path=f"{cls.__module__}.{cls.__qualname__}",
+        description=description,
+        params=schema,
+        perform=_performer(schema),
+        queue=cls.queue,
+        max_attempts=cls.max_attempts,
+        timeout=cls.timeout,
+        backoff=cls.backoff,
+        retry_on=cls.retry_on,
+        discard_on=cls.discard_on,
+        atomic=cls.atomic,
+        tags=cls.tags,
+    )
+
+
+def _performer(schema: ParamsSchema) -> Callable[[Mapping[str, Any], Context], Any]:
+    def perform(params: Mapping[str, Any], context: Context) -> Any:
+        job = schema.build(params)
+        vars(job)["_context"] = context
+        return job._perform()  # noqa: SLF001 - the author's half of this very class
+
+    return perform

@@ -1,0 +1,48 @@
+"""This process's Redis connection, with bounds on how long anybody waits for it."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from django.conf import settings
+from django_rq.connection_utils import get_redis_connection
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from jobs import conf
+
+# What a caller catches of Redis: down, hung, loading, read-only, wrong password.
+Unreachable = RedisError
+
+# Together they bound a dispatch against a hung Redis to half a second.
+_PUSH_CONNECT_SECONDS = 0.2
+_PUSH_ANSWER_SECONDS = 0.25
+_WORK_SECONDS = 5.0
+
+
+def for_push() -> Redis:
+    """Return the connection that a dispatch uses: it gives up within half a second."""
+    return _client(os.getpid(), _PUSH_CONNECT_SECONDS, _PUSH_ANSWER_SECONDS)
+
+
+def for_work() -> Redis:
+    """Return the connection that workers, duties and pages use: it gives up after five seconds."""
+    return _client(os.getpid(), _WORK_SECONDS, _WORK_SECONDS)
+
+
+@cache
+def _client(_pid: int, connect_seconds: float, answer_seconds: float) -> Redis:
+    # One client a process: a forked child must not share its parent's socket.
+    first = settings.RQ_QUEUES[conf.current().queues[0]]
+    client = get_redis_connection(first)
+    pool = client.connection_pool
+    pool.connection_kwargs |= {
+        "socket_connect_timeout": connect_seconds,
+        "socket_timeout": answer_seconds,
+        # A repeated EXEC would push twice; and our callers have the relay behind them.
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return client

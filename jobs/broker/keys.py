@@ -1,0 +1,65 @@
+"""Every Redis key of the house: rq's own, and ours beside them."""
+
+from __future__ import annotations
+
+from rq.defaults import RQ_KEY_PREFIX as RQ
+
+QUEUES = f"{RQ}:queues"
+WORKERS = f"{RQ}:workers"
+EPOCH = "jobs:epoch"  # gone after a flush: then the relay asks for every queued row
+SUSPENDED = f"{RQ}:suspended"
+
+
+def queue(name: str) -> str:
+    """The list of a queue's ids, head first."""
+    return f"{RQ}:queue:{name}"
+
+
+def entry(job_id: object) -> str:
+    """The hash beside the id: rq's fields for the dashboard, and the row's claim."""
+    return f"{RQ}:job:{job_id}"
+
+
+def wake(name: str) -> str:
+    """A list of at most one token: an idle runner blocks on it."""
+    return f"jobs:wake:{name}"
+
+
+def claims(worker_id: object) -> str:
+    """A hash of what a worker has taken and not started: id -> queue."""
+    return f"jobs:claims:{worker_id}"
+
+
+def started(name: str) -> str:
+    """rq's started registry: "<id>:<execution>" -> expiry."""
+    return f"{RQ}:wip:{name}"
+
+
+def finished(name: str) -> str:
+    """rq's finished registry: id -> expiry."""
+    return f"{RQ}:finished:{name}"
+
+
+def failed(name: str) -> str:
+    """rq's failed registry: id -> expiry."""
+    return f"{RQ}:failed:{name}"
+
+
+def execution(job_id: object, claim: int) -> str:
+    """rq's hash of a running execution; its id is our claim."""
+    return f"{RQ}:execution:{job_id}:{claim}"
+
+
+def results(job_id: object) -> str:
+    """rq's stream of a job's results."""
+    return f"{RQ}:results:{job_id}"
+
+
+def worker(name: str) -> str:
+    """rq's hash of a worker."""
+    return f"{RQ}:worker:{name}"
+
+
+def worker_executions(name: str) -> str:
+    """rq's set of what a worker is running."""
+    return f"{RQ}:worker:{name}:executions"

@@ -1,0 +1,172 @@
+"""rq's own registries, kept true for the eyes of the django-rq dashboard. No decision is read here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from redis import Redis
+from redis.client import Pipeline
+
+from jobs.broker import keys
+from jobs.broker.push import rq_time
+from jobs.statuses import Status
+
+FINISHED_SECONDS = 3_600
+FAILED_SECONDS = 86_400
+MAX_SHOWN_RESULT_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """An attempt that has just begun."""
+
+    job_id: UUID
+    queue: str
+    claim: int
+    data: bytes  # push.description
+    created_at: datetime
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An attempt that has just been settled, and what its job became."""
+
+    job_id: UUID
+    queue: str
+    claim: int
+    status: Status
+    working_seconds: float
+    result: Any = None
+    error: str = ""  # traceback, or the one line
+
+
+def record_start(
+    client: Redis, *, worker_name: str, worker_id: UUID, started: Sequence[Started]
+) -> None:
+    """Show these attempts as started by this worker, and drop them from its claims: one round trip."""
+    now = datetime.now(UTC)
+    with client.pipeline(transaction=True) as pipe:
+        for item in started:
+            execution = f"{item.job_id}:{item.claim}"
+            pipe.hset(
+                keys.entry(item.job_id),
+                mapping={
+                    "data": item.data,
+                    "status": "started",
+                    "origin": item.queue,
+                    "created_at": rq_time(item.created_at),
+                    "enqueued_at": rq_time(item.created_at),
+                    "started_at": rq_time(now),
+                    "last_heartbeat": rq_time(now),
+                    "worker_name": worker_name,
+                    "timeout": int(item.timeout_seconds),
+                    "claim": item.claim,
+                },
+            )
+            pipe.persist(keys.entry(item.job_id))
+            pipe.hset(
+                keys.execution(item.job_id, item.claim),
+                mapping={
+                    "id": item.claim,
+                    "job_id": str(item.job_id),
+                    "created_at": now.timestamp(),
+                    "last_heartbeat": now.timestamp(),
+                    "worker_name": worker_name,
+                },
+            )
+            # No expiry: opening a dashboard page fails every started job whose entry has expired.
+            pipe.zadd(keys.started(item.queue), {execution: "+inf"})
+            pipe.sadd(keys.worker_executions(worker_name), execution)
+            pipe.hdel(keys.claims(worker_id), str(item.job_id))
+        pipe.hset(keys.worker(worker_name), "state", "busy")
+        pipe.execute()
+
+
+def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> None:
+    """Show these attempts as ended: one round trip."""
+    with client.pipeline(transaction=True) as pipe:
+        for item in ended:
+            execution = f"{item.job_id}:{item.claim}"
+            pipe.zrem(keys.started(item.queue), execution)
+            pipe.delete(keys.execution(item.job_id, item.claim))
+            pipe.srem(keys.worker_executions(worker_name), execution)
+            match item.status:
+                case Status.COMPLETED:
+                    _finish(pipe, item, worker_name)
+                case Status.FAILED:
+                    _fail(pipe, item, worker_name)
+                case Status.QUEUED:
+                    pass  # given back: the push that follows writes the entry anew
+                case _:
+                    # rq has no word for a job that waits for its retry; the admin shows it.
+                    pipe.delete(keys.entry(item.job_id))
+            pipe.hincrbyfloat(keys.worker(worker_name), "total_working_time", item.working_seconds)
+        pipe.execute()
+
+
+def _finish(pipe: Pipeline, item: Ended, worker_name: str) -> None:
+    shown = json.dumps(item.result)
+    if len(shown) > MAX_SHOWN_RESULT_BYTES:
+        shown = json.dumps(f"{len(shown):,} bytes, see the job's page in the admin")
+    _end(
+        pipe,
+        item,
+        status="finished",
+        registry=keys.finished(item.queue),
+        seconds=FINISHED_SECONDS,
+        result={
+            "type": 1,
+            "worker_name": worker_name,
+            "return_value": base64.b64encode(shown.encode()).decode(),
+        },
+    )
+    pipe.hincrby(keys.worker(worker_name), "successful_job_count", 1)
+
+
+def _fail(pipe: Pipeline, item: Ended, worker_name: str) -> None:
+    packed = zlib.compress(item.error.encode())
+    _end(
+        pipe,
+        item,
+        status="failed",
+        registry=keys.failed(item.queue),
+        seconds=FAILED_SECONDS,
+        result={
+            "type": 2,
+            "worker_name": worker_name,
+            "exc_string": base64.b64encode(packed).decode(),
+        },
+    )
+    pipe.hset(keys.entry(item.job_id), "exc_info", packed)
+    pipe.hincrby(keys.worker(worker_name), "failed_job_count", 1)
+
+
+def _end(
+    pipe: Pipeline, item: Ended, *, status: str, registry: str, seconds: int, result: dict[str, Any]
+) -> None:
+    now = datetime.now(UTC)
+    pipe.hset(keys.entry(item.job_id), mapping={"status": status, "ended_at": rq_time(now)})
+    pipe.expire(keys.entry(item.job_id), seconds)
+    pipe.zadd(registry, {str(item.job_id): int(now.timestamp()) + seconds})
+    pipe.xadd(keys.results(item.job_id), result, maxlen=10)
+    pipe.expire(keys.results(item.job_id), seconds)
+
+
+def drop(client: Redis, ids_by_queue: dict[str, list[UUID]]) -> None:
+    """Remove these jobs from everything the dashboard shows: they are cancelled, or live again."""
+    with client.pipeline(transaction=True) as pipe:
+        for queue, ids in ids_by_queue.items():
+            texts = [str(job_id) for job_id in ids]
+            pipe.delete(*(keys.entry(text) for text in texts))
+            pipe.delete(*(keys.results(text) for text in texts))
+            pipe.zrem(keys.finished(queue), *texts)
+            pipe.zrem(keys.failed(queue), *texts)
+        pipe.execute()

@@ -1,0 +1,59 @@
+"""System checks of the settings and the job classes, each with a stable id and a hint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from jobs import conf, registry
+
+
+@register("jobs")
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E001: an unknown key in JOBS. E002: the default queue isn't in RQ_QUEUES."""
+    found: list[CheckMessage] = []
+    for key in sorted(set(getattr(settings, "JOBS", {})) - conf.KEYS):
+        found.append(
+            Error(
+                f"JOBS has an unknown key: {key!r}.",
+                hint=f"Known are: {', '.join(sorted(conf.KEYS))}.",
+                id="jobs.E001",
+            )
+        )
+    current = conf.current()
+    if current.queue not in current.queues:
+        found.append(
+            Error(
+                f"The default queue {current.queue!r} is not in RQ_QUEUES.",
+                hint='Add it there, or set JOBS["QUEUE"].',
+                id="jobs.E002",
+            )
+        )
+    return found
+
+
+@register("jobs")
+def check_job_classes(**_: Any) -> list[CheckMessage]:
+    """E003: an annotation that can't be resolved. E004: a class's queue isn't in RQ_QUEUES."""
+    found: list[CheckMessage] = []
+    queues = conf.current().queues
+    for spec in registry.specs():
+        if not spec.params.is_complete():
+            found.append(
+                Error(
+                    f"{spec.path}: the type of a param can't be resolved.",
+                    hint="Import it at the top of the module, outside `if TYPE_CHECKING`.",
+                    id="jobs.E003",
+                )
+            )
+        if spec.queue is not None and spec.queue not in queues:
+            found.append(
+                Error(
+                    f"{spec.path}: its queue {spec.queue!r} is not in RQ_QUEUES.",
+                    hint=f"Queues are: {', '.join(queues)}.",
+                    id="jobs.E004",
+                )
+            )
+    return found

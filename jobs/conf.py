@@ -1,0 +1,77 @@
+"""settings.JOBS as one frozen value: each setting with its unit and its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """The project's settings; a key of settings.JOBS is a field's name in capitals."""
+
+    # What a job class leaves out.
+    queue: str = "default"
+    max_attempts: int = 5
+    timeout: timedelta = timedelta(minutes=10)  # of one attempt
+    backoff_base: timedelta = timedelta(seconds=5)  # doubles with every failed attempt
+    backoff_cap: timedelta = timedelta(hours=1)
+
+    # Workers.
+    grace: timedelta = timedelta(seconds=25)  # a stop waits this long for running jobs
+    kill_after: timedelta = timedelta(seconds=3)  # after a timeout that the job swallowed
+    heartbeat: timedelta = timedelta(seconds=5)
+    lease: timedelta = timedelta(seconds=30)  # a worker silent for longer is dead
+    max_losses: int = 3  # a job that lost this many workers ends failed
+    max_interruptions: int = 5  # stops that spend no attempt
+    runner_max_jobs: int = 1_000  # a runner is replaced after so many jobs
+    runner_max_memory: int = 512 * MIB  # bytes of peak memory; likewise
+    progress_interval: timedelta = timedelta(seconds=0.5)
+    behind_pooler: bool = False  # a transaction pooler stands before PostgreSQL
+
+    # The relay.
+    relay_interval: timedelta = timedelta(seconds=1)
+    lost_after: timedelta = timedelta(seconds=5)  # queued for so long and not in Redis: push again
+
+    # Bounds, in bytes.
+    max_params_bytes: int = MIB
+    max_result_bytes: int = MIB
+    max_error_bytes: int = 64 * KIB
+
+    # What the built-in jobs may touch; empty means nothing.
+    truncatable_tables: tuple[str, ...] = ()  # "schema.table"
+    import_folders: tuple[str, ...] = ()
+    import_hosts: tuple[str, ...] = ()  # "host" or "host:port"
+
+    # From RQ_QUEUES, in its order.
+    queues: tuple[str, ...] = ()
+
+
+KEYS = frozenset(field.name.upper() for field in fields(Conf)) - {"QUEUES"}
+
+
+@cache
+def current() -> Conf:
+    """Return the settings in force. Unknown keys are a system check's business, not ours."""
+    given: dict[str, Any] = {
+        key.lower(): tuple(value) if isinstance(value, list | set) else value
+        for key, value in getattr(settings, "JOBS", {}).items()
+        if key in KEYS
+    }
+    return Conf(queues=tuple(settings.RQ_QUEUES), **given)
+
+
+def _reset(*, setting: str, **_: Any) -> None:
+    if setting in {"JOBS", "RQ_QUEUES"}:
+        current.cache_clear()
+
+
+setting_changed.connect(_reset, dispatch_uid="jobs.conf")

@@ -1,0 +1,137 @@
+"""From committed rows to Redis: after the commit, never before, and never at the caller's cost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from jobs import registry
+from jobs.broker import client, registries
+from jobs.broker import push as broker_push
+from jobs.broker.push import Entry
+from jobs.models import JobStatus
+from jobs.statuses import Status
+
+logger = logging.getLogger("jobs.dispatch")
+
+# After a failed push nobody tries for so long: a Redis that hangs delays one dispatch, not each.
+PAUSE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Breaker:
+    """Whether this process leaves Redis alone for a moment."""
+
+    closed_at: float = field(default=0.0)  # time.monotonic()
+
+    def is_open(self) -> bool:
+        return time.monotonic() < self.closed_at
+
+    def trip(self) -> None:
+        self.closed_at = time.monotonic() + PAUSE_SECONDS
+
+
+_breaker = _Breaker()
+
+
+def entry_of(job: JobStatus) -> Entry:
+    """Return what Redis is told of `job`: its id and claim, and its redacted params for the dashboard."""
+    return Entry(
+        job_id=job.id,
+        queue=job.queue,
+        claim=job.claim,
+        job_class=job.job_class,
+        params=shown_params(job),
+        created_at=job.created_at,
+    )
+
+
+def shown_params(job: JobStatus) -> dict[str, object]:
+    """Return the params of `job` with the redacted ones hidden.
+
+    Of a class that this process doesn't know all are hidden: nobody can say which were secret.
+    """
+    spec = registry.find(job.job_class)
+    if spec is None:
+        return dict.fromkeys(job.params, "[hidden: unknown job class]")
+    return spec.params.redacted(job.params)
+
+
+def push_on_commit(jobs: Sequence[JobStatus]) -> None:
+    """Push those of `jobs` that are queued once the caller's transaction commits.
+
+    The jobs of one transaction go in one pipeline (one for each savepoint that made some). Outside a
+    transaction they are pushed at once. Never raises for Redis: the relay pushes what is missing.
+    """
+    queued = [job for job in jobs if job.status == Status.QUEUED]
+    if not queued:
+        return
+    if not connection.in_atomic_block:
+        push(queued)
+        return
+    waiting = _batch_of_this_savepoint()
+    if waiting is None:
+        transaction.on_commit(_Batch(list(queued)), robust=True)
+    else:
+        waiting.jobs.extend(queued)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The commit hook: the jobs to push when this savepoint survives."""
+
+    jobs: list[JobStatus]
+
+    def __call__(self) -> None:
+        push(self.jobs)
+
+
+def _batch_of_this_savepoint() -> _Batch | None:
+    here = set(connection.savepoint_ids)
+    for savepoints, hook, _robust in reversed(connection.run_on_commit):
+        if savepoints == here and isinstance(hook, _Batch):
+            return hook
+    return None
+
+
+def push(jobs: Sequence[JobStatus], *, at_head: bool = False) -> bool:
+    """Push queued `jobs` now. Returns whether Redis has them; logs why not."""
+    if _breaker.is_open():
+        return False
+    try:
+        broker_push.push(client.for_push(), [entry_of(job) for job in jobs], at_head=at_head)
+    except client.Unreachable as error:
+        _breaker.trip()
+        logger.warning(
+            "Redis is unreachable: the relay will push %d job(s) later (%s)",
+            len(jobs),
+            error,
+            extra={"job_ids": [str(job.id) for job in jobs[:20]]},
+        )
+        return False
+    return True
+
+
+def withdraw_on_commit(jobs: Sequence[JobStatus]) -> None:
+    """Take what the dashboard shows of ended or cancelled `jobs` out of Redis after the commit."""
+    ids_by_queue: dict[str, list[UUID]] = {}
+    for job in jobs:
+        ids_by_queue.setdefault(job.queue, []).append(job.id)
+    if ids_by_queue:
+        transaction.on_commit(partial(_withdraw, ids_by_queue), robust=True)
+
+
+def _withdraw(ids_by_queue: dict[str, list[UUID]]) -> None:
+    if _breaker.is_open():
+        return
+    try:
+        registries.drop(client.for_push(), ids_by_queue)
+    except client.Unreachable as error:
+        _breaker.trip()
+        logger.warning("Redis is unreachable: the dashboard may show stale entries (%s)", error)

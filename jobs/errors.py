@@ -1,0 +1,199 @@
+"""Every error of Jobsite in one tree, and the two exceptions a job may raise to steer itself."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import timedelta
+    from uuid import UUID
+
+
+class Fault(TypedDict):
+    """One thing wrong with a job's params: which param (a dotted path), and what about it."""
+
+    param: str
+    message: str
+
+
+class JobError(Exception):
+    """Something about a job is wrong.
+
+    The docstring of a subclass is its default message; keyword arguments become attributes.
+    """
+
+    def __init__(self, message: str | None = None, **data: Any) -> None:
+        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+        self.data = data
+
+
+# --- Declaring a job class ---
+
+
+class InvalidDeclaration(JobError):
+    """A job class is declared wrongly."""
+
+
+class DuplicateJob(InvalidDeclaration):
+    """Two job classes have one name."""
+
+    def __init__(self, *, name: str, first: str, second: str) -> None:
+        super().__init__(
+            f"Two job classes are named {name!r}: {first} and {second}. "
+            f'Rename one, or give one of them a name of its own: job_name = "...".',
+            name=name,
+        )
+
+
+# --- Dispatching ---
+
+
+class DispatchError(JobError):
+    """The job can't be dispatched; no row was made."""
+
+
+class UnknownJob(DispatchError):
+    """No job class is registered under this name."""
+
+    def __init__(self, name: str, *, known: Iterable[str] = ()) -> None:
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"No job class is named {name!r}. Registered are: {names}. "
+            "Job classes are found in the jobs.py of every installed app.",
+            name=name,
+        )
+        self.name = name
+
+
+class UnknownQueue(DispatchError):
+    """No queue has this name."""
+
+    def __init__(self, queue: str, *, known: Iterable[str]) -> None:
+        super().__init__(
+            f"No queue is named {queue!r}. Queues are: {', '.join(known)}. Add it to RQ_QUEUES.",
+            queue=queue,
+        )
+        self.queue = queue
+
+
+class InvalidParams(DispatchError):
+    """The params don't fit the job class. Lists every fault and repeats no value."""
+
+    def __init__(self, job_name: str, faults: Sequence[Fault]) -> None:
+        lines = "; ".join(f"{fault['param']}: {fault['message']}" for fault in faults)
+        super().__init__(f"Params of {job_name} are wrong: {lines}", job_name=job_name)
+        self.job_name = job_name
+        self.faults = list(faults)
+
+
+class InvalidOption(DispatchError):
+    """An option given to dispatch is wrong."""
+
+
+class ParamsTooLarge(DispatchError):
+    """The params are larger than JOBS["MAX_PARAMS_BYTES"]."""
+
+    def __init__(self, job_name: str, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"Params of {job_name} are {size_bytes:,} bytes of JSON, the limit is {limit_bytes:,}. "
+            'Pass a reference (a path, a key, an id), or raise JOBS["MAX_PARAMS_BYTES"].',
+            job_name=job_name,
+        )
+
+
+# --- Running ---
+
+
+class AttemptError(JobError):
+    """An attempt ended otherwise than by what the job itself raised."""
+
+
+class InvalidResult(AttemptError):
+    """What `_perform` returned is not JSON that PostgreSQL can hold."""
+
+
+class ResultTooLarge(AttemptError):
+    """The result is larger than JOBS["MAX_RESULT_BYTES"]."""
+
+    def __init__(self, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"The result is {size_bytes:,} bytes of JSON, the limit is {limit_bytes:,}. "
+            'Return a reference to it, or raise JOBS["MAX_RESULT_BYTES"].'
+        )
+
+
+class StaleAttempt(AttemptError):
+    """The attempt ended after its job had moved on; its outcome was dropped."""
+
+    def __init__(self, *, job_id: UUID, claim: int) -> None:
+        super().__init__(
+            f"Job {job_id} has moved on since claim {claim}; this attempt's outcome was dropped.",
+            job_id=job_id,
+            claim=claim,
+        )
+
+
+class WorkerLost(AttemptError):
+    """The attempt's process died or fell silent before it ended."""
+
+
+class TimedOut(AttemptError):
+    """The attempt ran for longer than its timeout."""
+
+
+class Interrupted(AttemptError):
+    """The attempt was interrupted by its worker's stop."""
+
+
+class JobTimeout(BaseException):
+    """Raised inside a job at its timeout; no Exception, so that `except Exception` can't keep it."""
+
+
+class JobCancelled(BaseException):
+    """Raised inside a job whose cancel was asked for; no Exception, for the same reason."""
+
+
+class JobInterrupted(BaseException):
+    """Raised inside a job that outlasts its worker's grace; the job is given back."""
+
+
+# --- Steering a job's life ---
+
+
+class WorkerRefused(JobError):
+    """This worker was declared dead; it must stop its runners and register anew."""
+
+
+class NameTaken(JobError):
+    """A living worker has this name."""
+
+
+# --- What a job may raise ---
+
+
+class Snooze(Exception):
+    """Raise in `_perform`: put the job back until later, without spending an attempt.
+
+    Args:
+        delay: How long to wait before the next start; positive.
+    """
+
+    def __init__(self, delay: timedelta) -> None:
+        if delay.total_seconds() <= 0:
+            raise ValueError(f"Snooze needs a positive delay, not {delay}.")
+        super().__init__(f"snoozed for {delay}")
+        self.delay = delay
+
+
+class Cancel(Exception):
+    """Raise in `_perform`: stop on purpose; the job ends cancelled and is not retried.
+
+    Args:
+        reason: Why, in one line for people.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,140 @@
+"""What is JSON that PostgreSQL's jsonb can hold, and hiding secrets in texts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from jobs.errors import Fault
+
+REDACTED = "[redacted]"
+MAX_DEPTH = 100
+MAX_INTEGER_DIGITS = 4_000  # Python itself refuses to read longer ones back
+# A secret shorter than this is replaced only where it stands as a word of its own.
+SHORT_SECRET = 4
+
+
+def faults(value: Any, *, path: str = "") -> Iterator[Fault]:
+    """Yield each place where `value` is not JSON that jsonb can hold.
+
+    jsonb knows no NaN, no infinity, no NUL and no lone surrogate; JSON has only string keys.
+
+    Args:
+        value: Anything; a tuple counts as a list.
+        path: Where `value` stands, for the faults' `param`.
+    """
+    yield from _faults(value, path, 0)
+
+
+def _faults(value: Any, path: str, depth: int) -> Iterator[Fault]:
+    if depth > MAX_DEPTH:
+        yield Fault(param=path, message=f"is nested deeper than {MAX_DEPTH} levels")
+        return
+    match value:
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    yield Fault(
+                        param=path or "(whole)",
+                        message=f"has a key that is a {type(key).__name__}; JSON keys are text",
+                    )
+                    continue
+                message = _scalar_fault(key)
+                if message:
+                    yield Fault(param=path or "(whole)", message=f"has a key that {message}")
+                yield from _faults(item, f"{path}.{key}" if path else key, depth + 1)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from _faults(item, f"{path}[{index}]", depth + 1)
+        case _:
+            message = _scalar_fault(value)
+            if message:
+                yield Fault(param=path or "(whole)", message=message)
+
+
+def _scalar_fault(value: Any) -> str:
+    match value:
+        case None | bool():
+            return ""
+        case int():
+            too_long = abs(value).bit_length() > MAX_INTEGER_DIGITS * 3.33
+            return f"has more than {MAX_INTEGER_DIGITS} digits" if too_long else ""
+        case float():
+            return "" if math.isfinite(value) else f"is {value}, which JSON has no word for"
+        case str():
+            return _text_fault(value)
+        case _:
+            return f"is a {type(value).__name__}, which is not JSON"
+
+
+def _text_fault(value: str) -> str:
+    if "\x00" in value:
+        return "contains a NUL character, which PostgreSQL can't hold"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "contains a lone surrogate, which is not text"
+    return ""
+
+
+def dump(value: Any) -> str:
+    """Return `value` as compact JSON; call `faults` first.
+
+    Raises:
+        ValueError: `value` holds NaN or an infinity.
+        TypeError: `value` holds something that is not JSON.
+    """
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def cleaned(text: str, *, limit_bytes: int) -> str:
+    """Return `text` as PostgreSQL can hold it: no NUL, no lone surrogate, at most `limit_bytes`.
+
+    What is too long loses its middle: a traceback's cause is at its end, its origin at its start.
+    """
+    raw = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
+    if len(raw) <= limit_bytes:
+        return raw.decode()
+    note = f"\n... {len(raw) - limit_bytes:,} bytes left out ...\n".encode()
+    half = max(0, limit_bytes - len(note)) // 2
+    kept = raw[:half] + note + raw[len(raw) - half :]
+    return kept.decode(errors="ignore")
+
+
+def secrets_in(values: Iterable[Any]) -> list[str]:
+    """Return every text and number within `values`, longest first, to be hidden by `scrubbed`."""
+    found = {text for value in values for text in _texts(value) if text}
+    return sorted(found, key=len, reverse=True)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case None | bool():
+            return
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                yield from _texts(item)
+        case _:
+            text = str(value)
+            # The same value as a traceback or a JSON dump would show it.
+            yield from (text, repr(text)[1:-1], json.dumps(text)[1:-1])
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with every one of `secrets` replaced by [redacted].
+
+    A secret shorter than four characters is replaced where it is a word of its own: replacing every
+    "1" in a traceback would hide nothing and ruin the text.
+    """
+    for secret in secrets:
+        if len(secret) >= SHORT_SECRET:
+            text = text.replace(secret, REDACTED)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REDACTED, text)
+    return text

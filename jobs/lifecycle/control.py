@@ -1,0 +1,103 @@
+"""What people do to a living or ended job: cancel it, retry it, run it again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Greatest
+
+from jobs.dispatch import outbox
+from jobs.models import JobStatus, clock
+from jobs.statuses import Status, sources
+
+logger = logging.getLogger("jobs.lifecycle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What became of the jobs that somebody named, in no order."""
+
+    moved: list[UUID]  # now in the status asked for
+    asked: list[UUID]  # started: the cancel stands on the row, the worker will see it
+    refused: list[UUID]  # their status forbids it, or they are gone
+
+
+def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
+    """Give ended jobs one more attempt: completed, failed, cancelled -> queued.
+
+    Opens its own transaction. Keeps every attempt; resets the losses.
+
+    Args:
+        job_ids: Jobs in any status; those that haven't ended are refused.
+        by: Who asks, for the log.
+    """
+    with transaction.atomic():
+        moved = JobStatus.objects.filter(id__in=job_ids).move(
+            Status.QUEUED,
+            sources=frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+            max_attempts=Greatest(F("max_attempts"), F("attempt") + 1),
+            losses=0,
+            interruptions=0,
+            due_at=RawSQL(clock.NOW, ()),
+            finished_at=None,
+            cancel_requested_at=None,
+            cancel_requested_by="",
+            cancel_reason="",
+            result=None,
+            error="",
+            progress=None,
+        )
+        jobs = list(JobStatus.objects.filter(id__in=moved).order_by("id"))
+        outbox.withdraw_on_commit(jobs)
+        outbox.push_on_commit(jobs)
+    for job in jobs:
+        logger.info("Job %s: retried by %s", job.id, by, extra={"job_id": str(job.id)})
+    return Moved(moved=moved, asked=[], refused=_rest(job_ids, moved))
+
+
+def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
+    """Stop jobs on purpose: everything not ended -> cancelled.
+
+    Opens its own transaction. A started job is only asked: the request stands on its row, and every
+    end but completed becomes cancelled.
+
+    Args:
+        job_ids: Jobs in any status; those that have ended, or were asked before, are refused.
+        by: Who asks; kept on the row.
+        reason: Why, for people; kept on the row.
+    """
+    request = {
+        "cancel_requested_at": RawSQL(clock.NOW, ()),
+        "cancel_requested_by": by[:150],
+        "cancel_reason": reason,
+    }
+    with transaction.atomic():
+        named = JobStatus.objects.filter(id__in=job_ids)
+        moved = named.move(
+            Status.CANCELLED,
+            sources=sources(Status.CANCELLED) - {Status.STARTED},
+            finished_at=RawSQL(clock.NOW, ()),
+            held_by="",
+            error=_why(by, reason),
+            **request,
+        )
+        asked = named.request_cancel(request)
+        jobs = list(JobStatus.objects.filter(id__in=moved))
+        outbox.withdraw_on_commit(jobs)
+    for job_id in (*moved, *asked):
+        logger.info("Job %s: cancelled by %s", job_id, by, extra={"job_id": str(job_id)})
+    return Moved(moved=moved, asked=asked, refused=_rest(job_ids, moved + asked))
+
+
+def _why(by: str, reason: str) -> str:
+    return f"cancelled by {by}: {reason}" if reason else f"cancelled by {by}"
+
+
+def _rest(job_ids: Sequence[UUID], done: Sequence[UUID]) -> list[UUID]:
+    return [job_id for job_id in job_ids if job_id not in set(done)]

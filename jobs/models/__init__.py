@@ -1,0 +1,21 @@
+"""The rows; one file a noun."""
+
+from __future__ import annotations
+
+from jobs.models.api_token import ApiToken
+from jobs.models.attempt import JobAttempt
+from jobs.models.job_status import JobQuerySet, JobStatus
+from jobs.models.lease import Lease
+from jobs.models.schedule import Schedule, ScheduleRun
+from jobs.models.worker import JobWorker
+
+__all__ = [
+    "ApiToken",
+    "JobAttempt",
+    "JobQuerySet",
+    "JobStatus",
+    "JobWorker",
+    "Lease",
+    "Schedule",
+    "ScheduleRun",
+]

@@ -1,0 +1,175 @@
+"""A job: one row, one request to run a job class with params."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.db.models.expressions import RawSQL
+
+from jobs.models import clock, locking
+from jobs import statuses
+from jobs.statuses import LIVING, TERMINAL, HeldBy, Status
+
+
+def new_job_id() -> UUID:
+    """Return a new UUIDv7: ids of one process ascend, so the primary key grows at its end."""
+    job_id: UUID = uuid_utils.compat.uuid7()
+    return job_id
+
+
+class JobQuerySet(models.QuerySet["JobStatus"]):
+    """Many-row facts and moves of jobs."""
+
+    def move(
+        self,
+        to: Status,
+        *,
+        claim: int | None = None,
+        sources: frozenset[Status] | None = None,
+        **changes: Any,
+    ) -> list[UUID]:
+        """Move the jobs of this set to `to` where the transitions table allows it.
+
+        Locks the rows in id order first. Opens a transaction, or joins the caller's.
+
+        Args:
+            to: The status to move to; rows whose status forbids it are left alone.
+            claim: The fence: only a row that still bears this claim moves.
+            sources: Move only from these of the allowed statuses.
+            changes: Further columns to write.
+
+        Returns:
+            The ids of the rows that moved, ascending.
+        """
+        legal = statuses.sources(to)
+        allowed = self.filter(status__in=legal if sources is None else legal & sources)
+        if claim is not None:
+            allowed = allowed.filter(claim=claim)
+        if to == Status.QUEUED:
+            changes["claim"] = models.F("claim") + 1
+        return locking.repeat_on_conflict(lambda: _move(allowed, to, changes))
+
+    def request_cancel(self, request: dict[str, Any]) -> list[UUID]:
+        """Write a cancel request on the started jobs of this set that have none; return their ids.
+
+        Call inside a transaction.
+        """
+        asked = list(
+            self.filter(status=Status.STARTED, cancel_requested_at=None)
+            .order_by("id")
+            .select_for_update(of=("self",))
+            .values_list("id", flat=True)
+        )
+        JobStatus.objects.filter(id__in=asked).update(updated_at=RawSQL(clock.NOW, ()), **request)
+        return asked
+
+    def living(self) -> JobQuerySet:
+        """Return the jobs that have not ended."""
+        return self.filter(status__in=LIVING)
+
+
+def _move(allowed: JobQuerySet, to: Status, changes: dict[str, Any]) -> list[UUID]:
+    with transaction.atomic():
+        locked = list(
+            allowed.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
+        )
+        JobStatus.objects.filter(id__in=locked).update(
+            status=to, updated_at=RawSQL(clock.NOW, ()), **changes
+        )
+    return locked
+
+
+class JobStatus(models.Model):
+    """One job. Nothing but `move` and the raw statements beside it writes `status`."""
+
+    id = models.UUIDField(primary_key=True, default=new_job_id, editable=False)
+    job_class = models.CharField(max_length=100)  # the registered name; REST calls it `job`
+    queue = models.CharField(max_length=100)
+    params = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in Status])
+    # Counted from 1 at the first start; a snooze and a give-back return it.
+    attempt = models.IntegerField(default=0)
+    # Grows by one with a person's retry of a job that has used all of them.
+    max_attempts = models.IntegerField()
+    # Grows at every start and at every return to queued, never falls: the fence, and the push's proof.
+    claim = models.IntegerField(default=0)
+    losses = models.IntegerField(default=0)  # attempts whose worker was lost
+    interruptions = models.IntegerField(default=0)  # give-backs by a worker's stop
+    # The worker of the last start; no constraint, so that a start costs no look at the other table.
+    worker = models.ForeignKey(
+        "jobs.JobWorker",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    # From when the job may start, by the database's clock; with the id the order within a queue.
+    due_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)  # of the last attempt
+    finished_at = models.DateTimeField(null=True, blank=True)  # set while terminal
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.CharField(max_length=150, blank=True, default="")
+    cancel_reason = models.TextField(blank=True, default="")
+    result = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")  # one line; the whole story is in the attempts
+    # {"done": int, "total": int | null, "message": str, "at": iso}; by the running attempt.
+    progress = models.JSONField(null=True, blank=True)
+    tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    held_by = models.CharField(
+        max_length=10, blank=True, default="", choices=[(h.value, h.value) for h in HeldBy]
+    )
+    unique_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULL is "none"
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_index=False,
+        related_name="+",
+    )
+    schedule = models.CharField(max_length=100, blank=True, default="")  # its name, or empty
+    logical_time = models.DateTimeField(null=True, blank=True)  # the tick's moment
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        db_table = "job_statuses"
+        verbose_name = "job"
+        verbose_name_plural = "jobs"
+        indexes = [
+            # The relay, the rescue and every count of what is alive; finished rows are not in it.
+            models.Index(
+                fields=["status", "queue", "due_at", "id"],
+                name="job_statuses_living",
+                condition=models.Q(status__in=sorted(LIVING)),
+            ),
+            # Newest first, for lists.
+            models.Index(fields=["-created_at", "-id"], name="job_statuses_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_class} {self.id}"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self.status in TERMINAL
+
+    @property
+    def is_retriable(self) -> bool:
+        """Whether a person may retry it (failed, cancelled) or run it again (completed)."""
+        return self.is_terminal
+
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether a cancel would still change something."""
+        return not self.is_terminal and self.cancel_requested_at is None

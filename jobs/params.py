@@ -1,0 +1,192 @@
+"""A job class's annotations as its params: declare, check, build, JSON schema, redaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation
+
+from jobs import json_values
+from jobs.errors import Fault, InvalidDeclaration, InvalidParams
+
+# Pydantic's kinds of error whose message comes from the job's own validators and may repeat a value.
+_OWN_WORDS = frozenset({"value_error", "assertion_error"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParamsSchema:
+    """The params of one job class: their checking and their JSON schema are pydantic's."""
+
+    job_name: str
+    names: frozenset[str]
+    redact: frozenset[str]
+    adapter: TypeAdapter[Any]
+
+    def check(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `raw` checked and coerced, as JSON that PostgreSQL can hold.
+
+        Raises:
+            InvalidParams: With every fault found; no value of a redacted param is repeated.
+        """
+        try:
+            built = self.adapter.validate_python(dict(raw))
+        except ValidationError as error:
+            raise InvalidParams(self.job_name, self._faults(error, raw)) from None
+        params: dict[str, Any] = self.adapter.dump_python(built, mode="json")
+        faults = list(json_values.faults(params))
+        if faults:
+            raise InvalidParams(self.job_name, faults)
+        return params
+
+    def build(self, params: Mapping[str, Any]) -> Any:
+        """Return an instance of the job class with these params, as they stand in a row.
+
+        Raises:
+            InvalidParams: The class has changed since the job was dispatched.
+        """
+        try:
+            return self.adapter.validate_python(dict(params))
+        except ValidationError as error:
+            raise InvalidParams(self.job_name, self._faults(error, params)) from None
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the params as a JSON schema (draft 2020-12, an object without further properties)."""
+        return self.adapter.json_schema()
+
+    def redacted(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `params` with the values of the redacted ones hidden."""
+        return {
+            name: json_values.REDACTED if name in self.redact else value
+            for name, value in params.items()
+        }
+
+    def secrets(self, params: Mapping[str, Any]) -> list[str]:
+        """Return the texts that must not be shown of these params, longest first."""
+        return json_values.secrets_in(
+            value for name, value in params.items() if name in self.redact
+        )
+
+    def is_complete(self) -> bool:
+        """Whether every annotation could be resolved; a name that can't fails only at dispatch."""
+        if not self.adapter.pydantic_complete:
+            try:
+                self.adapter.rebuild(raise_errors=True)
+            except (PydanticUndefinedAnnotation, PydanticUserError, NameError):
+                return False
+        return True
+
+    def _faults(self, error: ValidationError, raw: Mapping[str, Any]) -> list[Fault]:
+        secrets = self.secrets(raw)
+        return [
+            Fault(
+                param=".".join(str(part) for part in item["loc"]) or "(whole)",
+                message=self._message(item["type"], item["msg"], item["loc"], secrets),
+            )
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+
+    def _message(self, kind: str, text: str, loc: tuple[int | str, ...], secrets: list[str]) -> str:
+        if kind == "unexpected_keyword_argument":
+            return f"is no param of {self.job_name}; its params are: {self._names()}"
+        if kind == "missing":
+            return "is required"
+        if kind in _OWN_WORDS and loc and loc[0] in self.redact:
+            return "is not valid"
+        return json_values.scrubbed(text, secrets)
+
+    def _names(self) -> str:
+        return ", ".join(sorted(self.names)) or "none"
+
+
+def declare(
+    cls: type[Any],
+    *,
+    job_name: str,
+    base: type[Any],
+    reserved: Collection[str],
+    redact: tuple[str, ...],
+) -> ParamsSchema:
+    """Make `cls` a dataclass of its annotations, in place, and return its params.
+
+    Args:
+        cls: A subclass of `base`, just made.
+        job_name: The name it is registered under.
+        base: The class every job class descends from; itself without params.
+        reserved: Names that no param may bear.
+        redact: Names of the params whose values are hidden.
+
+    Raises:
+        InvalidDeclaration: What is wrong and what to do.
+    """
+    _refuse_foreign_annotations(cls, base)
+    _refuse_bare_overrides(cls)
+    try:
+        dataclass(kw_only=True, repr=False, eq=False)(cls)
+    except (ValueError, TypeError) as error:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {error}. A param's default must be immutable; "
+            "for a list or dict write: field(default_factory=list)."
+        ) from error
+    names = frozenset(field.name for field in dataclasses.fields(cls))
+    _refuse_reserved(cls, names, reserved)
+    unknown = set(redact) - names
+    if unknown:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: redact names {_listed(unknown)}, which is no param of it."
+        )
+    cls.__pydantic_config__ = ConfigDict(extra="forbid")
+    try:
+        adapter = TypeAdapter(cls)
+    except PydanticUserError as error:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: a param has a type that can't be checked: {error.message}"
+        ) from error
+    return ParamsSchema(job_name=job_name, names=names, redact=frozenset(redact), adapter=adapter)
+
+
+def _refuse_foreign_annotations(cls: type[Any], base: type[Any]) -> None:
+    for ancestor in cls.__mro__[1:]:
+        # A dataclass ignores the annotations of an ancestor that is none: its params would vanish.
+        if (
+            ancestor is not object
+            and not issubclass(ancestor, base)
+            and not issubclass(base, ancestor)
+            and ancestor.__dict__.get("__annotations__")
+        ):
+            raise InvalidDeclaration(
+                f"{cls.__name__}: its mixin {ancestor.__name__} has annotations, which would be lost. "
+                f"Derive {ancestor.__name__} from {base.__name__} and set abstract = True on it."
+            )
+
+
+def _refuse_bare_overrides(cls: type[Any]) -> None:
+    inherited = {
+        field.name
+        for ancestor in cls.__mro__[1:]
+        if dataclasses.is_dataclass(ancestor)
+        for field in dataclasses.fields(ancestor)
+    }
+    bare = (inherited & cls.__dict__.keys()) - cls.__dict__.get("__annotations__", {}).keys()
+    if bare:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {_listed(bare)} is an inherited param; to give it another default, "
+            "repeat its annotation."
+        )
+
+
+def _refuse_reserved(cls: type[Any], names: Collection[str], reserved: Collection[str]) -> None:
+    taken = set(names) & set(reserved) | {name for name in names if name.startswith("_")}
+    if taken:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {_listed(taken)} can't be the name of a param. An annotated attribute is "
+            "a param, a plain one is an option: to set an option, leave out its annotation. "
+            f"Reserved are names that begin with an underscore and: {', '.join(sorted(reserved))}."
+        )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names))

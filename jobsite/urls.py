@@ -1,0 +1,13 @@
+"""The site's addresses: the admin, and everything `jobs` speaks over HTTP."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/", admin.site.urls),
+    path("", include("jobs.api.urls")),
+]
