@@ -26,7 +26,9 @@ class Program:
         stop_phase: Children stop in rising order; those of one phase together.
         grace_seconds: How long it may take to stop before its whole group is killed.
         reloads: It is restarted when the code changes.
-        foreground: It has the terminal: our streams, our process group, and it runs once.
+        runs_once: Its end is no fault of the stack's, and it is not started again.
+        has_terminal: It keeps our streams and our process group.
+        folder: Where it runs; None means here.
     """
 
     name: str
@@ -37,7 +39,9 @@ class Program:
     grace_seconds: float = 10.0
     identity: str = launch.SAME_USER
     reloads: bool = False
-    foreground: bool = False
+    runs_once: bool = False
+    has_terminal: bool = False
+    folder: Path | None = None
 
 
 class Child:
@@ -60,16 +64,17 @@ class Child:
         program = self.program
         self.restart_at, self.reload_until, self._rest = None, None, b""
         self.started_at = time.monotonic()
-        pipe = None if program.foreground else subprocess.PIPE
+        pipe = None if program.has_terminal else subprocess.PIPE
         self.process = subprocess.Popen(
             launch.command(
                 program.argv, death_signal=program.stop_signal, identity=program.identity
             ),
             env=dict(program.environment),
-            stdin=None if program.foreground else subprocess.DEVNULL,
+            cwd=program.folder,
+            stdin=None if program.has_terminal else subprocess.DEVNULL,
             stdout=pipe,
             stderr=subprocess.STDOUT if pipe else None,
-            start_new_session=not program.foreground,
+            start_new_session=not program.has_terminal,
         )
         if self.process.stdout:
             os.set_blocking(self.process.stdout.fileno(), False)
@@ -102,7 +107,7 @@ class Child:
 
     def kill(self) -> None:
         """Kill the process and all of its group."""
-        if self.program.foreground:
+        if self.program.has_terminal:
             self.process.kill()
             return
         with contextlib.suppress(ProcessLookupError):

@@ -47,9 +47,11 @@ def make(path: Path, *, base: Path) -> Folder:
     path never closes somebody's folder.
     """
     path = path.resolve()
+    if path.is_relative_to(base) and path != base:
+        make_private(base)
     existed = path.is_dir()
     path.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
-    if not existed or (path != base and path.is_relative_to(base)):
+    if not existed or path.is_relative_to(base):
         path.chmod(_PRIVATE)
     return Folder(path=path, sockets=_sockets_folder(path))
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, assert_never
 
 from django.core.management.base import CommandError
 
+from jobs.dev import everything, orphans, records, servers, site
 from jobs.dev import folder as folders
-from jobs.dev import orphans, records, servers
-from jobs.dev.child import Program
+from jobs.dev.child import Child, Program
 from jobs.dev.folder import Folder
-from jobs.dev.output import Files, Stream
+from jobs.dev.output import Files, Sink, Stream
+from jobs.dev.servers import Servers
 from jobs.dev.signals import StopSignals
 from jobs.dev.stack import Stack
 
 Mode = Literal["run", "services", "exec"]
+_COMMAND_GRACE_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,52 +39,123 @@ class Request:
 
 
 def run(request: Request, stream: Stream) -> int:
-    """Do what was asked, and return the exit code once everything has stopped."""
+    """Do what was asked, and return the exit code once everything has stopped.
+
+    Raises:
+        CommandError: It could not be done; nothing is left running.
+    """
     given = folders.given_environment(request.base / "devstack.env")
     folder = folders.make(request.folder or request.base, base=request.base)
     with folders.lock(folder):
-        records.stop_the_written(folder.record)
+        stopped = records.stop_the_written(folder.record)
+        if stopped:
+            stream.write(f"Stopped {stopped} processes that outlived a killed stack.")
         if request.is_fresh:
             folders.empty(folder)
         match request.mode:
             case "exec":
                 return _exec(request, folder, given)
             case "services":
-                return 0
+                _services(folder, given, stream)
             case "run":
-                return 0
-        assert_never(request.mode)
+                _everything(request, folder, given, stream)
+            case _:
+                assert_never(request.mode)
+    return 0
 
 
-def _exec(request: Request, folder: Folder, given: dict[str, str]) -> int:
+def _everything(request: Request, folder: Folder, given: Mapping[str, str], stream: Stream) -> None:
+    # Asked before anything is started, so that nothing is left when there is nothing to run on.
+    port = site.port(request.port, given)
     chosen = servers.choose(folder, given)
+    with _stack(folder, stream.line) as (stack, _), _told(folder, chosen, port) as variables:
+        if servers.start(stack, chosen):
+            everything.run(
+                everything.Plan(
+                    project=request.base.parent,
+                    answer=folder.path / "access.json",
+                    environment={**given, **variables, "PYTHONUNBUFFERED": "1"},
+                    port=port,
+                ),
+                stack,
+                stream,
+            )
+
+
+def _services(folder: Folder, given: Mapping[str, str], stream: Stream) -> None:
+    chosen = servers.choose(folder, given)
+    port = site.DEFAULT_PORT
+    with _stack(folder, stream.line) as (stack, _), _told(folder, chosen, port) as variables:
+        if servers.start(stack, chosen):
+            stream.write(f"\n  DATABASE_URL={variables['DATABASE_URL']}")
+            stream.write(f"  REDIS_URL={variables['REDIS_URL']}")
+            stream.write(f"  Written to {folder.env_file}. Ctrl-C stops both.\n")
+        while not stack.is_stopping:
+            stack.step()
+
+
+def _exec(request: Request, folder: Folder, given: Mapping[str, str]) -> int:
+    chosen = servers.choose(folder, given)
+    path = os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
+    with _stack(folder, Files(folder.path / "log").line) as (stack, signals):
+        if not servers.start(stack, chosen):
+            return 1
+        command = stack.start(
+            Program(
+                name="command",
+                argv=request.command,
+                # `exec -- pytest` means the pytest beside this Python.
+                environment={**given, **chosen.environment, "PATH": path},
+                stop_phase=0,
+                grace_seconds=_COMMAND_GRACE_SECONDS,
+                runs_once=True,
+                has_terminal=True,
+            )
+        )
+        _wait_for(command, stack, signals)
+    code = command.process.returncode
+    return code if code >= 0 else 128 - code
+
+
+def _wait_for(command: Child, stack: Stack, signals: StopSignals) -> None:
+    while not command.has_ended:
+        stack.step()
+        if signals.last is signal.SIGINT and _terminal_tells_all():
+            # A Ctrl-C has reached the command too; what it means is the command's to decide.
+            signals.forget()
+        if stack.is_stopping:
+            return
+
+
+def _terminal_tells_all() -> bool:
+    return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+
+
+@contextmanager
+def _stack(folder: Folder, sink: Sink) -> Iterator[tuple[Stack, StopSignals]]:
     signals = StopSignals()
-    stack = Stack(Files(folder.path / "log").line, signals, record=folder.record)
+    stack = Stack(sink, signals, record=folder.record)
     orphans.adopt()
     with signals.caught():
         try:
-            if not servers.start(stack, chosen):
-                raise CommandError(stack.fault or "Stopped before the servers were up.")
-            child = stack.start(
-                Program(
-                    name="command",
-                    argv=request.command,
-                    environment={**given, **chosen.environment, "PATH": _path_with_ours(given)},
-                    stop_phase=0,
-                    grace_seconds=30.0,
-                    foreground=True,
-                )
-            )
-            while not child.has_ended and not stack.is_stopping:
-                stack.step()
+            yield stack, signals
         finally:
             stack.stop()
     if stack.fault:
         raise CommandError(stack.fault)
-    code = child.process.returncode
-    return code if code >= 0 else 128 - code
 
 
-def _path_with_ours(given: dict[str, str]) -> str:
-    # So that `exec -- pytest` finds the pytest installed beside this Python.
-    return os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
+@contextmanager
+def _told(folder: Folder, chosen: Servers, port: int) -> Iterator[dict[str, str]]:
+    # So that `manage.py jobs list` in another terminal reaches this stack.
+    variables = {
+        **chosen.environment,
+        "DEBUG": chosen.given.get("DEBUG") or "True",
+        "SECRET_KEY": chosen.given.get("SECRET_KEY") or folders.secret_key(folder),
+        "PORT": str(port),
+    }
+    folders.write_env(folder, variables)
+    try:
+        yield variables
+    finally:
+        folder.env_file.unlink(missing_ok=True)

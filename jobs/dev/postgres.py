@@ -55,10 +55,14 @@ class Postgres:
         return f"postgres://{NAME}@/{NAME}?host={quote(str(self.sockets), safe='/')}"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What it is started with."""
+        return {"unix_socket_directories": str(self.sockets), **SETTINGS}
+
+    @property
     def program(self) -> Program:
         """How the stack runs it. SIGINT is its fast stop: clients are cut, data are safe."""
-        settings = {"unix_socket_directories": str(self.sockets), **SETTINGS}
-        options = (f"--{name}={value}" for name, value in settings.items())
+        options = (f"--{name}={value}" for name, value in self.settings.items())
         return Program(
             name="postgres",
             argv=(str(self.bin / "postgres"), "-D", str(self.data), *options),
@@ -173,6 +177,10 @@ def initialise(postgres: Postgres) -> None:
 
 def is_ready(postgres: Postgres) -> bool:
     """Say whether it answers; make the site's database the first time it does."""
+    # A connection that comes too early would put a frightening FATAL into the log.
+    status = postgres.data / "postmaster.pid"
+    if not status.is_file() or not status.read_text(encoding="utf-8").rstrip().endswith("ready"):
+        return False
     try:
         connection = psycopg2.connect(
             dbname="postgres", user=NAME, host=str(postgres.sockets), connect_timeout=5

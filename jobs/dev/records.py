@@ -34,7 +34,7 @@ def write(file: Path, children: Iterable[Child]) -> None:
             signal=int(child.program.stop_signal),
         )
         for child in children
-        if not child.program.foreground
+        if not child.program.has_terminal
     ]
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(json.dumps(rows), encoding="ascii")

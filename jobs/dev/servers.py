@@ -61,15 +61,21 @@ def start(stack: Stack, servers: Servers) -> bool:
     if servers.valkey:
         valkey = servers.valkey
         stack.start(valkey.program)
+        stack.say("valkey", _described(valkey.settings))
         waiting.append(("Valkey", lambda: valkey_server.is_ready(valkey)))
     if servers.postgres:
         postgres = servers.postgres
         postgres_server.initialise(postgres)
         stack.start(postgres.program)
+        stack.say("postgres", _described(postgres.settings))
         waiting.append(("PostgreSQL", lambda: postgres_server.is_ready(postgres)))
     return all(
         stack.wait_until(is_ready, seconds=START_SECONDS, what=what) for what, is_ready in waiting
     )
+
+
+def _described(settings: Mapping[str, str]) -> str:
+    return "runs with " + " ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
 def _try_database() -> None:

@@ -21,6 +21,10 @@ class StopSignals:
         os.set_blocking(self.wakes, False)
         os.set_blocking(self._write_end, False)
 
+    def forget(self) -> None:
+        """Take back the requests so far."""
+        self.count, self.last = 0, None
+
     def clear_wakes(self) -> None:
         """Forget why the loop woke; it looks at everything anyway."""
         os.read(self.wakes, 4096)

