@@ -1,0 +1,59 @@
+"""What an attempt can end with, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """`_perform` returned; started -> completed."""
+
+    result: Any  # JSON, checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The attempt failed; started -> retrying where `wait` says after how long, else failed."""
+
+    error_class: str
+    message: str
+    traceback: str
+    wait: timedelta | None
+    reason: str = ""  # why there is no further attempt
+    is_loss: bool = False  # the attempt's process was lost; counts towards max_losses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed:
+    """The job asked to be put back until later; started -> scheduled, no attempt spent."""
+
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """The job stopped itself, or obeyed a cancel; started -> cancelled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """The worker's stop interrupted it; started -> queued, no attempt spent."""
+
+
+Outcome = Completed | Failed | Snoozed | Cancelled | GivenBack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """One attempt's end, to be recorded: the claim is the fence."""
+
+    job_id: UUID
+    claim: int
+    outcome: Outcome
+    peak_memory: int | None = None  # bytes

@@ -1,0 +1,208 @@
+"""The end of attempts: record the outcomes, move the rows, keep the attempts: one statement."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, assert_never
+from uuid import UUID
+
+from django.db import DataError, connection
+
+from jobs import conf, json_values
+from jobs.lifecycle.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    GivenBack,
+    Outcome,
+    Settlement,
+    Snoozed,
+)
+from jobs.models import clock
+from jobs.statuses import Status
+
+logger = logging.getLogger("jobs.lifecycle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A job whose attempt has been recorded, and what became of it."""
+
+    job_id: UUID
+    claim: int  # of the attempt
+    status: Status
+    queue: str
+    error: str
+    wait: timedelta | None  # until the next attempt may start
+
+
+def settle(settlements: Sequence[Settlement]) -> list[Settled]:
+    """Record the ends of attempts: started -> completed, retrying, failed, scheduled, queued, cancelled.
+
+    One statement, in the caller's transaction or in autocommit: moves each row that still bears the
+    claim, writes its JobAttempt. A job whose cancel was asked for becomes cancelled, unless it
+    completed. If PostgreSQL refuses the data, each is settled on its own and only the culprit fails.
+
+    Returns:
+        What moved. A settlement that is missing came too late: its job has moved on.
+    """
+    try:
+        return _settle(settlements)
+    except DataError as error:
+        if connection.in_atomic_block:
+            raise
+        if len(settlements) > 1:
+            return [done for one in settlements for done in settle([one])]
+        logger.warning("Job %s: its outcome can't be stored: %s", settlements[0].job_id, error)
+        return _settle([_unstorable(settlements[0], error)])
+
+
+def _settle(settlements: Sequence[Settlement]) -> list[Settled]:
+    if not settlements:
+        return []
+    rows = [_row(settlement) for settlement in settlements]
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(), [json.dumps(rows, ensure_ascii=False)])
+        return [
+            Settled(
+                job_id=job_id,
+                claim=claim,
+                status=Status(status),
+                queue=queue,
+                error=error,
+                wait=None if wait_seconds is None else timedelta(seconds=wait_seconds),
+            )
+            for job_id, claim, status, queue, error, wait_seconds in cursor.fetchall()
+        ]
+
+
+def _unstorable(settlement: Settlement, error: DataError) -> Settlement:
+    return Settlement(
+        job_id=settlement.job_id,
+        claim=settlement.claim,
+        outcome=Failed(
+            error_class="InvalidResult",
+            message=f"PostgreSQL can't hold the outcome: {error}".replace("\x00", ""),
+            traceback="",
+            wait=None,
+        ),
+        peak_memory=settlement.peak_memory,
+    )
+
+
+def _row(settlement: Settlement) -> dict[str, Any]:
+    limit_bytes = conf.current().max_error_bytes
+    return {
+        "id": str(settlement.job_id),
+        "claim": settlement.claim,
+        "peak_memory": settlement.peak_memory,
+        "spent": 1,
+        "loss": 0,
+        "interruption": 0,
+        "error": "",
+        "error_class": "",
+        "message": "",
+        "traceback": "",
+        **{
+            key: json_values.cleaned(value, limit_bytes=limit_bytes)
+            if isinstance(value, str)
+            else value
+            for key, value in _columns(settlement.outcome).items()
+        },
+    }
+
+
+def _columns(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Completed():
+            return {"status": "completed", "outcome": "completed", "result": outcome.result}
+        case Failed():
+            return {
+                "status": "failed" if outcome.wait is None else "retrying",
+                "outcome": "failed",
+                "wait_seconds": None if outcome.wait is None else outcome.wait.total_seconds(),
+                "error": _one_line(outcome),
+                "error_class": outcome.error_class[:200],
+                "message": outcome.message,
+                "traceback": outcome.traceback,
+                "loss": int(outcome.is_loss),
+            }
+        case Snoozed():
+            return {
+                "status": "scheduled",
+                "outcome": "snoozed",
+                "wait_seconds": outcome.delay.total_seconds(),
+                "spent": 0,
+            }
+        case Cancelled():
+            return {
+                "status": "cancelled",
+                "outcome": "cancelled",
+                "error": outcome.reason,
+                "message": outcome.reason,
+            }
+        case GivenBack():
+            return {"status": "queued", "outcome": "given_back", "spent": 0, "interruption": 1}
+        case _:
+            assert_never(outcome)
+
+
+def _one_line(outcome: Failed) -> str:
+    first = outcome.message.strip().splitlines()[0] if outcome.message.strip() else ""
+    line = f"{outcome.error_class}: {first}" if first else outcome.error_class
+    return f"{line} ({outcome.reason})" if outcome.reason else line
+
+
+def _statement() -> str:
+    # By primary key, locked in id order. The wall's moment: an atomic job's transaction is as old as
+    # its attempt, and now() would end it at its start.
+    now = clock.WALL
+    return f"""
+        WITH o AS MATERIALIZED (
+            SELECT * FROM jsonb_to_recordset(%s::jsonb) AS o(
+                id uuid, claim int, status text, outcome text, wait_seconds float8, spent int, loss int,
+                interruption int, result jsonb, error text, error_class text, message text,
+                traceback text, peak_memory bigint)),
+        ended AS MATERIALIZED (
+            SELECT j.id, j.claim, j.attempt, j.started_at, j.worker_id, {now} AS at,
+                o.outcome, o.spent, o.loss, o.interruption, o.result, o.error_class, o.message,
+                o.traceback, o.peak_memory,
+                CASE WHEN c.wins THEN 'cancelled' ELSE o.status END AS status,
+                CASE WHEN c.wins THEN NULL ELSE {now} + make_interval(secs => o.wait_seconds)
+                    END AS due_at,
+                CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || j.cancel_requested_by,
+                    nullif(j.cancel_reason, '')) ELSE o.error END AS error
+            FROM job_statuses j JOIN o ON o.id = j.id AND o.claim = j.claim,
+                LATERAL (SELECT o.status <> 'completed' AND j.cancel_requested_at IS NOT NULL) AS c(wins)
+            WHERE j.status = 'started'
+            ORDER BY j.id FOR UPDATE OF j),
+        moved AS (
+            UPDATE job_statuses j SET
+                status = e.status,
+                attempt = j.attempt - 1 + e.spent,
+                claim = j.claim + CASE WHEN e.status = 'queued' THEN 1 ELSE 0 END,
+                losses = j.losses + e.loss,
+                interruptions = j.interruptions + e.interruption,
+                due_at = coalesce(e.due_at, j.due_at),
+                finished_at = CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.at END,
+                result = CASE WHEN e.status = 'completed' THEN e.result END,
+                error = e.error,
+                updated_at = e.at
+            FROM ended e WHERE j.id = e.id
+            RETURNING j.id, j.queue),
+        kept AS (
+            INSERT INTO job_attempts (
+                job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome, status,
+                due_at, error_class, message, traceback, peak_memory, result)
+            SELECT e.id, e.attempt, e.claim, e.worker_id, coalesce(w.name, ''), e.started_at, e.at,
+                e.outcome, e.status, e.due_at, e.error_class, e.message, e.traceback, e.peak_memory,
+                e.result
+            FROM ended e LEFT JOIN job_workers w ON w.id = e.worker_id)
+        SELECT e.id, e.claim, e.status, m.queue, e.error, extract(epoch FROM e.due_at - e.at)::float8
+        FROM ended e JOIN moved m ON m.id = e.id
+        ORDER BY e.id
+    """

@@ -1,0 +1,131 @@
+"""What an error, a loss or an interruption means for a job: the outcome of its attempt."""
+
+from __future__ import annotations
+
+import traceback
+from random import Random
+
+from jobs import conf, json_values, registry
+from jobs.errors import Cancel, Interrupted, Snooze, WorkerLost
+from jobs.lifecycle.outcomes import Cancelled, Failed, GivenBack, Outcome, Snoozed
+from jobs.models import JobStatus
+from jobs.retry import Backoff, RetryDecision, RetryPolicy, decide
+from jobs.spec import JobSpec
+
+_random = Random()  # noqa: S311 - jitter, not a secret
+
+
+def of_error(job: JobStatus, error: BaseException, *, peeled: int = 0) -> Outcome:
+    """Return the outcome of an attempt that raised `error`.
+
+    Args:
+        job: As `start` returned it.
+        error: What was raised; Snooze and Cancel are a job's own words.
+        peeled: How many of the outermost frames are ours and tell the author nothing.
+    """
+    secrets = _secrets(job)
+    match error:
+        case Snooze():
+            return Snoozed(delay=error.delay)
+        case Cancel():
+            return Cancelled(reason=json_values.scrubbed(error.reason, secrets))
+    frames = error.__traceback__
+    for _ in range(peeled):
+        frames = frames.tb_next if frames and frames.tb_next else frames
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    decision = _decide(job, error)
+    return Failed(
+        error_class=type(error).__name__,
+        message=json_values.scrubbed(_message(error), secrets),
+        traceback=json_values.scrubbed(text, secrets),
+        wait=decision.wait,
+        reason=decision.reason,
+    )
+
+
+def of_loss(job: JobStatus, error: WorkerLost) -> Failed:
+    """Return the outcome of an attempt whose process was lost; it has no traceback.
+
+    A job that has lost max_losses workers fails: it is likely what kills them.
+    """
+    limit = conf.current().max_losses
+    if job.losses + 1 >= limit:
+        decision = RetryDecision(wait=None, reason=f"it has lost {job.losses + 1} workers")
+    else:
+        decision = _decide(job, error)
+    return Failed(
+        error_class=type(error).__name__,
+        message=str(error),
+        traceback="",
+        wait=decision.wait,
+        reason=decision.reason,
+        is_loss=True,
+    )
+
+
+def of_interruption(job: JobStatus) -> Outcome:
+    """Return the outcome of an attempt that its worker's stop interrupted.
+
+    Given back unspent, at most max_interruptions times; a job with one attempt must not run twice and
+    fails.
+    """
+    limit = conf.current().max_interruptions
+    if job.max_attempts > 1 and job.interruptions < limit:
+        return GivenBack()
+    error = Interrupted("The worker's stop interrupted the attempt after its grace.")
+    decision = (
+        RetryDecision(wait=None, reason="its one attempt is spent")
+        if job.max_attempts == 1
+        else _decide(job, error)
+    )
+    return Failed(
+        error_class=type(error).__name__,
+        message=str(error),
+        traceback="",
+        wait=decision.wait,
+        reason=decision.reason,
+    )
+
+
+def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
+    spec = registry.find(job.job_class)
+    try:
+        return decide(
+            policy_of(spec),
+            error,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            rand=_random,
+        )
+    except Exception as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
+        return RetryDecision(wait=None, reason=f"its backoff raised {type(fault).__name__}: {fault}")
+
+
+def policy_of(spec: JobSpec | None) -> RetryPolicy:
+    """Return how a job class retries; of an unknown class, how the settings say."""
+    settings = conf.current()
+    base, cap, function = settings.backoff_base, settings.backoff_cap, None
+    if spec is None:
+        return RetryPolicy(base=base, cap=cap)
+    match spec.backoff:
+        case None:
+            pass
+        case Backoff():
+            base, cap = spec.backoff.base, spec.backoff.cap
+        case _:
+            function = spec.backoff
+    return RetryPolicy(
+        base=base, cap=cap, function=function, retry_on=spec.retry_on, discard_on=spec.discard_on
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 - an author's __str__ may raise; the attempt must end
+        return f"(its text can't be had: {type(fault).__name__})"
+
+
+def _secrets(job: JobStatus) -> list[str]:
+    spec = registry.find(job.job_class)
+    return [] if spec is None else spec.params.secrets(job.params)

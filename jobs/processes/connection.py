@@ -1,0 +1,63 @@
+"""The database connection for one unit of work: whole before, clean after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+# A connection idle for longer is asked whether it still stands: one round trip. A busy one isn't.
+CHECK_AFTER_SECONDS = 5.0
+
+
+class _LastUse:
+    at: float = 0.0  # time.monotonic()
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """Hand out this thread's connections for one unit of work.
+
+    Before: one that stood idle is checked, one that is broken or too old is replaced at its next use.
+    After: one with an open transaction is rolled back and closed, a broken one is closed.
+    """
+    if time.monotonic() - _LastUse.at > CHECK_AFTER_SECONDS:
+        for connection in connections.all(initialized_only=True):
+            connection.health_check_done = False
+            connection.close_if_unusable_or_obsolete()
+    try:
+        yield
+    finally:
+        for connection in connections.all(initialized_only=True):
+            if not _is_clean(connection):
+                discard(connection)
+        _LastUse.at = time.monotonic()
+
+
+def discard(connection: BaseDatabaseWrapper) -> None:
+    """Close `connection` whatever state it is in; Django opens a new one when it is next used."""
+    raw = connection.connection
+    connection.connection = None
+    connection.in_atomic_block = False
+    connection.atomic_blocks = []
+    connection.savepoint_ids = []
+    connection.needs_rollback = False
+    connection.run_on_commit = []
+    connection.closed_in_transaction = False
+    connection.close()
+    if raw is not None:
+        raw.close()
+
+
+def _is_clean(connection: BaseDatabaseWrapper) -> bool:
+    raw = connection.connection
+    if raw is None:
+        return not connection.in_atomic_block
+    if connection.in_atomic_block or raw.closed or not connection.get_autocommit():
+        return False
+    status: int = raw.info.transaction_status  # known to the client, no round trip
+    return status == TRANSACTION_STATUS_IDLE
