@@ -54,6 +54,7 @@ def stop_the_written(file: Path) -> int:
     for row in living:
         with contextlib.suppress(ProcessLookupError):
             os.kill(row["pid"], row["signal"])
+            os.kill(row["pid"], signal.SIGCONT)
         if not _ends(row):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(row["pid"], signal.SIGKILL)

@@ -16,7 +16,9 @@ QUICK_SECONDS = 5.0
 """A child that lived shorter than this died of its start."""
 
 MAX_QUICK_DEATHS = 5
-_FIRST_BACKOFF_SECONDS = 0.25
+BACKOFF_SECONDS = 0.5
+"""The wait before the first restart; each quick death doubles it."""
+
 _STEP_SECONDS = 0.1
 _SHORT_STEP_SECONDS = 0.02
 _SERVERS_PHASE = 2
@@ -28,12 +30,20 @@ class Stack:
     Used from the main thread only; other threads may ask for `is_stopping`.
     """
 
-    def __init__(self, sink: Sink, signals: StopSignals, *, record: Path) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        signals: StopSignals,
+        *,
+        record: Path,
+        backoff_seconds: float = BACKOFF_SECONDS,
+    ) -> None:
         self.children: dict[str, Child] = {}
         self.fault = ""
         self._sink = sink
         self._signals = signals
         self._record = record
+        self._backoff_seconds = backoff_seconds
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.wakes, selectors.EVENT_READ)
 
@@ -154,7 +164,7 @@ class Stack:
         if child.quick_deaths >= MAX_QUICK_DEATHS:
             self.fail(child, f"died {MAX_QUICK_DEATHS} times right after its start")
             return
-        wait_seconds = _FIRST_BACKOFF_SECONDS * 2**child.quick_deaths
+        wait_seconds = self._backoff_seconds * 2 ** max(child.quick_deaths - 1, 0)
         child.restart_at = time.monotonic() + wait_seconds
         self.say(child.program.name, f"[{child.end}; starts again in {wait_seconds:g} s]")
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from jobs.dev.child import Program
+from jobs.dev.signals import StopSignals
+from jobs.dev.stack import MAX_QUICK_DEATHS, Stack
+
+pytestmark = pytest.mark.process
+
+STOPPABLE = """
+import signal, sys
+def stop(number, frame):
+    print("stopped", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+signal.pause()
+"""
+STUBBORN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def a_program(name, script, **more):
+    argv = (sys.executable, "-c", script)
+    return Program(name=name, argv=argv, environment=dict(os.environ), **more)
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def stack(said, tmp_path):
+    stack = Stack(
+        lambda name, text: said.append((name, text)),
+        StopSignals(),
+        record=tmp_path / "children.json",
+        backoff_seconds=0.01,
+    )
+    yield stack
+    stack.stop()
+
+
+def test_children_stop_in_the_order_of_their_phases(stack, said):
+    for phase, name in enumerate(("worker", "web", "server")):
+        stack.start(a_program(name, STOPPABLE, stop_phase=phase))
+    stack.wait_until(lambda: len(said) == 3, seconds=20, what="A child")
+
+    stack.stop()
+
+    assert said[3:] == [("worker", "stopped"), ("web", "stopped"), ("server", "stopped")]
+
+
+def test_a_child_that_outlasts_its_grace_is_killed(stack, said):
+    child = stack.start(a_program("worker", STUBBORN, grace_seconds=0.2))
+    stack.wait_until(lambda: len(said) == 1, seconds=20, what="The child")
+
+    stack.stop()
+
+    assert child.end == "killed by SIGKILL"
+
+
+def test_a_dead_child_is_started_again(stack, said):
+    child = stack.start(a_program("web", STOPPABLE))
+    stack.wait_until(lambda: len(said) == 1, seconds=20, what="The child")
+    first = child.process.pid
+
+    child.kill()
+
+    stack.wait_until(lambda: said.count(("web", "ready")) == 2, seconds=20, what="Its successor")
+    assert child.process.pid != first
+    assert ("web", "[killed by SIGKILL; starts again in 0.01 s]") in said
+
+
+def test_a_crash_loop_asks_for_the_end_and_shows_the_last_lines(stack):
+    stack.start(a_program("web", "import sys; sys.exit('no such setting')"))
+
+    while not stack.is_stopping:
+        stack.step()
+
+    assert "web died 5 times right after its start (exit code 1)" in stack.fault
+    assert stack.fault.count("no such setting") == MAX_QUICK_DEATHS
+
+
+def test_a_change_of_code_restarts_what_runs_it_and_nothing_else(stack, said):
+    worker = stack.start(a_program("worker", STOPPABLE, reloads=True))
+    server = stack.start(a_program("server", STOPPABLE))
+    stack.wait_until(lambda: len(said) == 2, seconds=20, what="A child")
+    pids = worker.process.pid, server.process.pid
+
+    stack.reload()
+
+    stack.wait_until(lambda: said.count(("worker", "ready")) == 2, seconds=20, what="The worker")
+    assert worker.process.pid != pids[0]
+    assert worker.quick_deaths == 0
+    assert server.process.pid == pids[1]
+    assert ("worker", "stopped") in said
+
+
+def test_waiting_in_vain_is_a_fault(stack):
+    assert not stack.wait_until(lambda: False, seconds=0, what="Godot")
+    assert stack.fault == "Godot did not answer within 0 s."
