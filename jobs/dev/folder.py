@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
 import os
 import secrets
-import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -110,10 +110,11 @@ def lock(folder: Folder) -> IO[str]:
     return file
 
 
-def empty(folder: Folder) -> None:
-    """Remove the servers' data. Call with the lock held and no server running."""
-    for name in ("postgres", "postgres.new", "valkey", "log"):
-        shutil.rmtree(folder.path / name, ignore_errors=True)
+def leave(folder: Folder) -> None:
+    """Remove the sockets' folder if it lies elsewhere; the next start makes it again."""
+    if not folder.sockets.is_relative_to(folder.path):
+        with contextlib.suppress(OSError):
+            folder.sockets.rmdir()
 
 
 def secret_key(folder: Folder) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, assert_never
@@ -50,31 +50,32 @@ def run(request: Request, stream: Stream) -> int:
         stopped = records.stop_the_written(folder.record)
         if stopped:
             stream.write(f"Stopped {stopped} processes that outlived a killed stack.")
-        if request.is_fresh:
-            folders.empty(folder)
-        match request.mode:
-            case "exec":
-                return _exec(request, folder, given)
-            case "services":
-                _services(folder, given, stream)
-            case "run":
-                _everything(request, folder, given, stream)
-            case _:
-                assert_never(request.mode)
+        # Asked before anything is started: then nothing is left when there is nothing to run on.
+        port = site.port(request.port, given) if request.mode == "run" else site.DEFAULT_PORT
+        chosen = servers.choose(folder, given, is_fresh=request.is_fresh)
+        try:
+            match request.mode:
+                case "exec":
+                    return _exec(request.command, folder, chosen)
+                case "services":
+                    _services(folder, chosen, port, stream)
+                case "run":
+                    _everything(request.base.parent, folder, chosen, port, stream)
+                case _:
+                    assert_never(request.mode)
+        finally:
+            folders.leave(folder)
     return 0
 
 
-def _everything(request: Request, folder: Folder, given: Mapping[str, str], stream: Stream) -> None:
-    # Asked before anything is started, so that nothing is left when there is nothing to run on.
-    port = site.port(request.port, given)
-    chosen = servers.choose(folder, given)
+def _everything(project: Path, folder: Folder, chosen: Servers, port: int, stream: Stream) -> None:
     with _stack(folder, stream.line) as (stack, _), _told(folder, chosen, port) as variables:
         if servers.start(stack, chosen):
             everything.run(
                 everything.Plan(
-                    project=request.base.parent,
+                    project=project,
                     answer=folder.path / "access.json",
-                    environment={**given, **variables, "PYTHONUNBUFFERED": "1"},
+                    environment={**chosen.given, **variables, "PYTHONUNBUFFERED": "1"},
                     port=port,
                 ),
                 stack,
@@ -82,43 +83,41 @@ def _everything(request: Request, folder: Folder, given: Mapping[str, str], stre
             )
 
 
-def _services(folder: Folder, given: Mapping[str, str], stream: Stream) -> None:
-    chosen = servers.choose(folder, given)
-    port = site.DEFAULT_PORT
+def _services(folder: Folder, chosen: Servers, port: int, stream: Stream) -> None:
     with _stack(folder, stream.line) as (stack, _), _told(folder, chosen, port) as variables:
         if servers.start(stack, chosen):
             stream.write(f"\n  DATABASE_URL={variables['DATABASE_URL']}")
             stream.write(f"  REDIS_URL={variables['REDIS_URL']}")
             stream.write(f"  Written to {folder.env_file}. Ctrl-C stops both.\n")
-        while not stack.is_stopping:
+        while not stack.is_stopping and not stream.is_closed:
             stack.step()
 
 
-def _exec(request: Request, folder: Folder, given: Mapping[str, str]) -> int:
-    chosen = servers.choose(folder, given)
-    path = os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
+def _exec(command: tuple[str, ...], folder: Folder, chosen: Servers) -> int:
+    ours = Path(sys.executable).parent
+    path = os.pathsep.join((str(ours), chosen.given.get("PATH", os.defpath)))
     with _stack(folder, Files(folder.path / "log").line) as (stack, signals):
         if not servers.start(stack, chosen):
             return 1
-        command = stack.start(
+        child = stack.start(
             Program(
                 name="command",
-                argv=request.command,
+                argv=command,
                 # `exec -- pytest` means the pytest beside this Python.
-                environment={**given, **chosen.environment, "PATH": path},
+                environment={**chosen.given, **chosen.environment, "PATH": path},
                 stop_phase=0,
                 grace_seconds=_COMMAND_GRACE_SECONDS,
                 runs_once=True,
                 has_terminal=True,
             )
         )
-        _wait_for(command, stack, signals)
-    code = command.process.returncode
+        _wait_for(child, stack, signals)
+    code = child.process.returncode
     return code if code >= 0 else 128 - code
 
 
-def _wait_for(command: Child, stack: Stack, signals: StopSignals) -> None:
-    while not command.has_ended:
+def _wait_for(child: Child, stack: Stack, signals: StopSignals) -> None:
+    while not child.has_ended:
         stack.step()
         if signals.last is signal.SIGINT and _terminal_tells_all():
             # A Ctrl-C has reached the command too; what it means is the command's to decide.

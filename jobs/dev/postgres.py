@@ -77,19 +77,13 @@ def find(folder: Folder) -> Postgres:
     """Find the programs and choose the user; start nothing.
 
     Raises:
-        CommandError: No PostgreSQL serves, or the folder's data are another version's.
+        CommandError: No PostgreSQL serves.
     """
     binaries, major = _binaries()
     identity = _identity()
     data, sockets = folder.path / "postgres", folder.sockets
     if identity not in {launch.SAME_USER, launch.USER_NAMESPACE}:
         binaries, data, sockets = _move_to_user(folder, binaries, identity)
-    version = data / "PG_VERSION"
-    if version.is_file() and int(version.read_text(encoding="ascii")) != major:
-        raise CommandError(
-            f"{data} was made by PostgreSQL {version.read_text(encoding='ascii').strip()}, "
-            f"this is {major}: move that folder away, or install that version."
-        )
     return Postgres(bin=binaries, major=major, data=data, sockets=sockets, identity=identity)
 
 
@@ -150,6 +144,21 @@ def _move_to_user(folder: Folder, binaries: Path, identity: str) -> tuple[Path, 
             shutil.copytree(binaries.parent, copy, symlinks=True)
         binaries = copy / "bin"
     return binaries, home / "data", home
+
+
+def check(postgres: Postgres) -> None:
+    """Refuse data of another version, which this one can't read.
+
+    Raises:
+        CommandError: They are.
+    """
+    file = postgres.data / "PG_VERSION"
+    version = file.read_text(encoding="ascii").strip() if file.is_file() else str(postgres.major)
+    if version != str(postgres.major):
+        raise CommandError(
+            f"{postgres.data} was made by PostgreSQL {version}, this is {postgres.major}: "
+            "move that folder away, or install that version."
+        )
 
 
 def initialise(postgres: Postgres) -> None:

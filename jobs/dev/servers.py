@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping
 
 import redis
@@ -38,8 +39,13 @@ class Servers:
         }
 
 
-def choose(folder: Folder, given: Mapping[str, str]) -> Servers:
+def choose(folder: Folder, given: Mapping[str, str], *, is_fresh: bool = False) -> Servers:
     """Decide which servers to start; start nothing.
+
+    Args:
+        folder: Where they keep their data.
+        given: The environment; its DATABASE_URL and REDIS_URL win.
+        is_fresh: Throw away what they kept.
 
     Raises:
         CommandError: Nothing serves, or a given server does not answer.
@@ -48,11 +54,14 @@ def choose(folder: Folder, given: Mapping[str, str]) -> Servers:
         _try_database()
     if given.get("REDIS_URL"):
         _try_redis(given["REDIS_URL"])
-    return Servers(
-        postgres=None if given.get("DATABASE_URL") else postgres_server.find(folder),
-        valkey=None if given.get("REDIS_URL") else valkey_server.find(folder),
-        given=given,
-    )
+    postgres = None if given.get("DATABASE_URL") else postgres_server.find(folder)
+    valkey = None if given.get("REDIS_URL") else valkey_server.find(folder)
+    if is_fresh:
+        for server in filter(None, (postgres, valkey)):
+            shutil.rmtree(server.data, ignore_errors=True)
+    if postgres:
+        postgres_server.check(postgres)
+    return Servers(postgres=postgres, valkey=valkey, given=given)
 
 
 def start(stack: Stack, servers: Servers) -> bool:
@@ -60,6 +69,7 @@ def start(stack: Stack, servers: Servers) -> bool:
     waiting: list[tuple[str, Callable[[], bool]]] = []
     if servers.valkey:
         valkey = servers.valkey
+        valkey.data.mkdir(mode=0o700, exist_ok=True)
         stack.start(valkey.program)
         stack.say("valkey", _described(valkey.settings))
         waiting.append(("Valkey", lambda: valkey_server.is_ready(valkey)))

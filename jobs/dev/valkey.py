@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from jobs.dev import programs
 from jobs.dev.child import Program
-from jobs.dev.folder import Folder, make_private
+from jobs.dev.folder import Folder
 
 MIN_MAJOR = 7
 SETTINGS = {
@@ -72,8 +72,8 @@ def find(folder: Folder) -> Valkey:
     """
     for server in _candidates():
         if programs.major_version(server, r"v=(\d+)") >= MIN_MAJOR:
-            data = make_private(folder.path / "valkey")
-            return Valkey(server=server, data=data, socket=folder.sockets / "valkey.sock")
+            socket = folder.sockets / "valkey.sock"
+            return Valkey(server=server, data=folder.path / "valkey", socket=socket)
     raise CommandError(_MISSING.format(least=MIN_MAJOR))
 
 
