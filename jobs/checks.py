@@ -1,13 +1,15 @@
-"""System checks of the settings and the job classes, each with a stable id and a hint."""
+"""System checks of settings, schedules and job classes, each with a stable id and a hint."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
 from jobs import conf, registry
+from jobs.schedules import declaration
 
 
 @register("jobs")
@@ -57,3 +59,30 @@ def check_job_classes(**_: Any) -> list[CheckMessage]:
                 )
             )
     return found
+
+
+@register("jobs")
+def check_schedules(**_: Any) -> list[CheckMessage]:
+    """E010: JOB_SCHEDULES is no dict. E011 to E014, W011 to W013: as schedules/declaration.py says.
+
+    A schedule whose job could not be made is a warning: it must not keep the others from running.
+    """
+    if not isinstance(getattr(settings, "JOB_SCHEDULES", {}), Mapping):
+        return [
+            Error(
+                "JOB_SCHEDULES is not a dict.",
+                hint='{"nightly": {"job": "ImportCsv", "cron": "0 2 * * *"}}',
+                id="jobs.E010",
+            )
+        ]
+    flaws = [
+        Error(flaw.message, hint=flaw.hint, id=flaw.check_id)
+        for name, entry in declaration.entries().items()
+        for flaw in declaration.flaws(name, entry)
+    ]
+    misfits = [
+        Warning(flaw.message, hint=flaw.hint, id=flaw.check_id)
+        for declared in declaration.sound()
+        for flaw in declaration.misfits(declared)
+    ]
+    return [*flaws, *misfits]

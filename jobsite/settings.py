@@ -115,7 +115,6 @@ RQ_QUEUES = {
 RQ = {
     "WORKER_CLASS": "jobs.worker.supervisor.Supervisor",
     "SCHEDULER_CLASS": "jobs.schedules.scheduler.Scheduler",
-    "JOB_CLASS": "jobs.broker.serializer.JsonJob",
 }
 RQ_SHOW_ADMIN_LINK = False  # jobs.admin.rq_dashboard mounts the dashboard, behind its permission
 

@@ -1,0 +1,203 @@
+"""The scheduler's process: a loop that makes due ticks, until a signal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from rq_scheduler.scheduler import Scheduler as RqScheduler
+from rq_scheduler.utils import to_unix
+
+from jobs import registry
+from jobs.broker import client
+from jobs.models import Schedule
+from jobs.schedules import sync, tick
+
+logger = logging.getLogger("jobs.schedules")
+
+_LONGEST_BACKOFF_SECONDS = 10.0
+_SHORTEST_WAIT_SECONDS = 0.01
+# What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
+_STOP_SECONDS = 1.5
+_MAX_SHOWN_TEXT = 200
+
+ENTRY_PREFIX = "schedule-"
+
+
+class Scheduler(RqScheduler):
+    """Makes ticks from the Schedule rows; in Redis it keeps only what the dashboard lists.
+
+    rq-scheduler's own loop takes its schedules from Redis, where a flush, a crash between two
+    commands or a deleted entry loses them. Here nothing is read from Redis but whether our entries
+    are there.
+
+    The dashboard makes this class on every page: making it does nothing.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopping = threading.Event()
+        self._is_synced = False
+        self._is_born = False
+        self._failures = 0
+
+    def run(self, burst: bool = False) -> None:  # noqa: FBT001, FBT002 - rq-scheduler's signature
+        """Make ticks until SIGTERM or SIGINT; with `burst` make those that are due and return."""
+        if burst:
+            self._round()
+            return
+        with _signalled() as (wait_for_signal, wake):
+            # In a thread of its own, so that a server that hangs delays no stop.
+            loop = threading.Thread(target=self._loop, args=[wake], name="ticks", daemon=True)
+            loop.start()
+            logger.info("Scheduler %s started", self.name)
+            wait_for_signal()
+            self._stopping.set()
+            loop.join(_STOP_SECONDS)
+        logger.info("Scheduler %s stopped%s", self.name, " in a tick" if loop.is_alive() else "")
+
+    def _loop(self, on_end: Callable[[], None]) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._stopping.wait(self._round())
+            self._show(self.register_death)
+        finally:
+            connection.close()
+            on_end()
+
+    def _round(self) -> float:
+        """Make what is due and return how many seconds the next round may wait."""
+        try:
+            close_old_connections()
+            if not self._is_synced:
+                sync.sync()
+                self._is_synced = True
+            self._make_ticks()
+            self._show(self._show_entries)
+            wait = tick.seconds_to_next()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The database doesn't answer: trying again (%s)", str(error).strip())
+        except Exception:  # this loop must outlive any one round
+            logger.exception("A round of the scheduler failed: trying again")
+        else:
+            self._failures = 0
+            soon = self._interval if wait is None else min(self._interval, wait)
+            return max(float(soon), _SHORTEST_WAIT_SECONDS)
+        connection.close()
+        self._failures = min(self._failures + 1, 10)
+        return min(0.5 * float(2**self._failures), _LONGEST_BACKOFF_SECONDS)
+
+    def _make_ticks(self) -> None:
+        for name in tick.due():
+            if self._stopping.is_set():
+                return
+            try:
+                tick.run(name)
+            except (OperationalError, InterfaceError):
+                raise  # not this schedule's fault: it stays due
+            except Exception as error:  # noqa: BLE001 - recorded; the other schedules go on
+                tick.refuse(name, error)
+
+    # --- What the dashboard lists ---
+
+    def _show(self, deed: Callable[[], None]) -> None:
+        try:
+            deed()
+        except client.Unreachable as error:
+            self._is_born = False
+            logger.warning("Redis is unreachable: schedules go on, unseen there (%s)", error)
+
+    def _show_entries(self) -> None:
+        """Make the entries in Redis those of the rows; others' entries are left alone."""
+        self._keep_alive()
+        rows = {
+            ENTRY_PREFIX + row.name: row
+            for row in Schedule.objects.filter(enabled=True, next_at__isnull=False)
+        }
+        shown = dict(self.connection.zrange(self.scheduled_jobs_key, 0, -1, withscores=True))
+        scores = {key.decode(errors="replace"): score for key, score in shown.items()}
+        for entry_id, row in rows.items():
+            is_there = self.connection.exists(
+                f"{self.job_class.redis_job_namespace_prefix}{entry_id}"
+            )
+            if not is_there or scores.get(entry_id) != to_unix(row.next_at):
+                self._show_entry(entry_id, row)
+        gone = [key for key in scores if key.startswith(ENTRY_PREFIX) and key not in rows]
+        if gone:
+            self.connection.zrem(self.scheduled_jobs_key, *gone)
+            self.connection.delete(
+                *(f"{self.job_class.redis_job_namespace_prefix}{entry_id}" for entry_id in gone)
+            )
+
+    def _show_entry(self, entry_id: str, row: Schedule) -> None:
+        entry = self._create_job(
+            row.job_class,
+            kwargs=_shown_params(row),
+            id=entry_id,
+            queue_name=row.queue or self.queue_name,
+            description=f"schedule {row.name}, times in {row.timezone}",
+            commit=False,
+            result_ttl=-1,
+        )
+        if row.every is not None:
+            entry.meta["interval"] = int(row.every.total_seconds())
+        else:
+            entry.meta["cron_string"] = row.cron
+        entry.save()
+        self.connection.zadd(self.scheduled_jobs_key, {entry_id: to_unix(row.next_at)})
+
+    def _keep_alive(self) -> None:
+        if not self._is_born or not self.connection.exists(self.key):
+            self.connection.delete(self.key)
+            self.register_birth()
+            self._is_born = True
+        self.heartbeat()
+
+    # --- rq-scheduler's other doors ---
+
+    def schedule(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: nothing would run it."""
+        raise NotImplementedError(
+            "rqscheduler runs the schedules of settings.JOB_SCHEDULES only: write yours there, or "
+            "dispatch a job for later with run_at=..."
+        )
+
+    cron = enqueue_at = enqueue_in = schedule
+
+
+def _shown_params(row: Schedule) -> dict[str, Any]:
+    spec = registry.find(row.job_class)
+    if spec is None:
+        return dict.fromkeys(row.params, "[hidden: unknown job class]")
+    return {
+        name: text if len(text := str(value)) <= _MAX_SHOWN_TEXT else f"{text[:_MAX_SHOWN_TEXT]}..."
+        for name, value in spec.params.redacted(row.params).items()
+    }
+
+
+@contextmanager
+def _signalled() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """Within, SIGTERM and SIGINT end the wait; give back how to wait, and how to end it otherwise.
+
+    A pipe, not an Event: a handler that interrupts the wait itself could never take its lock.
+    """
+    reader, writer = os.pipe()
+
+    def wake(*_: Any) -> None:
+        os.write(writer, b".")
+
+    def wait() -> None:
+        os.read(reader, 1)
+
+    before = {number: signal.signal(number, wake) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield wait, wake
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,90 @@
+"""From settings.JOB_SCHEDULES to the Schedule rows: added, changed, removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from jobs.models import Schedule, clock
+from jobs.schedules import cron, declaration
+from jobs.schedules.cron import Rule
+from jobs.schedules.declaration import Declared
+
+logger = logging.getLogger("jobs.schedules")
+
+# Any number that nobody else of this database uses: syncs take turns, ticks don't wait for them.
+_SYNC_LOCK = 7_064_862_113
+
+
+def sync() -> None:
+    """Make the rows say what the settings say. Opens its own transaction.
+
+    A schedule whose rule is unchanged keeps its next tick, so ticks missed while no scheduler ran
+    are noticed; a new one, one with a new rule and one enabled again start from now. A row that the
+    settings don't name is deleted; its runs stay. An unreadable entry is logged and left out.
+    """
+    _log_flaws()
+    declared = declaration.sound()
+    with transaction.atomic():
+        _take_turn()
+        now = clock.read()
+        rows = Schedule.objects.select_for_update().order_by("name")
+        present = {row.name: row for row in rows}
+        gone = sorted(set(present) - {item.name for item in declared})
+        Schedule.objects.filter(name__in=gone).delete()
+        _write([_row(item, present, now) for item in declared])
+    logger.info(
+        "Schedules: %d registered, %d new, %d removed",
+        len(declared),
+        len({item.name for item in declared} - set(present)),
+        len(gone),
+    )
+
+
+def rule_of(row: Schedule) -> Rule:
+    """Return the rule that a row states."""
+    return Rule(cron=row.cron, every=row.every, timezone=row.timezone)
+
+
+def _take_turn() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SYNC_LOCK])
+
+
+def _row(item: Declared, present: Mapping[str, Schedule], now: datetime) -> Schedule:
+    return Schedule(
+        name=item.name,
+        job_class=item.job,
+        cron=item.rule.cron,
+        every=item.rule.every,
+        timezone=item.rule.timezone,
+        params=dict(item.params),
+        queue=item.queue,
+        enabled=item.enabled,
+        next_at=_next_at(item, present.get(item.name), now),
+        synced_at=now,
+    )
+
+
+def _next_at(item: Declared, before: Schedule | None, now: datetime) -> datetime | None:
+    if not item.enabled:
+        return None
+    if before is not None and before.next_at is not None and rule_of(before) == item.rule:
+        return before.next_at
+    return cron.next_after(item.rule, now)
+
+
+def _write(rows: list[Schedule]) -> None:
+    columns = [field.name for field in Schedule._meta.concrete_fields if not field.primary_key]
+    Schedule.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["name"], update_fields=columns
+    )
+
+
+def _log_flaws() -> None:
+    for name, entry in declaration.entries().items():
+        for flaw in declaration.flaws(name, entry):
+            logger.error("%s (%s) It is left out. %s", flaw.message, flaw.check_id, flaw.hint)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import JobStatus, Schedule, ScheduleRun
+from jobs.schedules import sync, tick
+
+pytestmark = pytest.mark.django_db
+
+MINUTELY = {"job": "Echo", "cron": "* * * * *", "params": {"value": "x"}, "queue": "low"}
+
+
+@pytest.fixture
+def due(settings):
+    """Return a function that registers an entry whose tick came `ago`."""
+
+    def register(entry=MINUTELY, *, ago=timedelta(seconds=1)):
+        settings.JOB_SCHEDULES = {"minutely": entry}
+        sync.sync()
+        moment = (timezone.now() - ago).replace(second=0, microsecond=0)
+        Schedule.objects.update(next_at=moment)
+        return moment
+
+    return register
+
+
+def test_a_due_tick_makes_one_run_and_one_job(due):
+    moment = due()
+
+    run = tick.run("minutely")
+
+    job = JobStatus.objects.get()
+    assert (run.outcome, run.job, run.logical_time) == ("dispatched", job, moment)
+    assert (job.schedule, job.logical_time) == ("minutely", moment)
+    assert (job.job_class, job.queue, job.params) == ("Echo", "low", {"value": "x"})
+    assert ScheduleRun.objects.count() == 1
+
+
+def test_a_tick_that_was_made_moves_the_schedule_on(due):
+    due()
+
+    tick.run("minutely")
+
+    assert Schedule.objects.get().next_at > timezone.now()
+    assert tick.due() == []
+
+
+def test_the_second_of_two_schedulers_moves_nothing(due):
+    due()
+    tick.run("minutely")
+
+    assert tick.run("minutely") is None
+    assert JobStatus.objects.count() == 1
+
+
+def test_a_moment_that_has_a_run_makes_no_second_job(due):
+    moment = due()
+    tick.run("minutely")
+    Schedule.objects.update(next_at=moment)
+
+    assert tick.run("minutely") is None
+    assert JobStatus.objects.count() == 1
+    assert Schedule.objects.get().next_at > timezone.now()
+
+
+def test_of_missed_ticks_only_the_newest_is_made(due):
+    first = due(ago=timedelta(days=3))
+
+    run = tick.run("minutely")
+
+    assert run.logical_time > first
+    assert timezone.now() - run.logical_time < timedelta(minutes=2)
+    assert JobStatus.objects.count() == 1
+    assert tick.due() == []
+
+
+def test_a_schedule_that_is_not_due_makes_nothing(settings):
+    settings.JOB_SCHEDULES = {"yearly": {**MINUTELY, "cron": "0 0 1 1 *"}}
+    sync.sync()
+
+    assert tick.due() == []
+    assert tick.run("yearly") is None
+    assert tick.seconds_to_next() > 0
+
+
+def test_a_disabled_schedule_makes_nothing(due):
+    due()
+    Schedule.objects.update(enabled=False)
+
+    assert tick.run("minutely") is None
+    assert tick.seconds_to_next() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"job": "Nobody"}, "Nobody"),
+        ({"params": {"valeu": "x"}}, "valeu"),
+        ({"queue": "nowhere"}, "nowhere"),
+    ],
+)
+def test_a_job_that_cannot_be_made_is_recorded_and_the_schedule_goes_on(due, change, word):
+    due({**MINUTELY, **change})
+
+    run = tick.run("minutely")
+
+    run.refresh_from_db()
+    assert (run.outcome, run.job) == ("refused", None)
+    assert word in run.error
+    assert JobStatus.objects.count() == 0
+    assert Schedule.objects.get().next_at > timezone.now()
+
+
+def test_an_unforeseen_error_is_recorded_without_redacted_values(due):
+    due({**MINUTELY, "job": "Secretive", "params": {"user": "ann", "password": "hunter22"}})
+
+    run = tick.refuse("minutely", RuntimeError("hunter22 is not what I foresaw"))
+
+    run.refresh_from_db()
+    assert "RuntimeError" in run.error
+    assert "hunter22" not in run.error
+
+
+def test_a_schedule_without_a_queue_uses_the_job_classs_own(due):
+    due({key: value for key, value in MINUTELY.items() if key != "queue"})
+
+    tick.run("minutely")
+
+    assert JobStatus.objects.get().queue == "default"
