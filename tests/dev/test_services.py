@@ -133,6 +133,11 @@ def test_sockets_of_a_long_path_lie_in_a_short_private_folder(tmp_path):
         assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
         assert len(f"{folder}/.s.PGSQL.5432") <= 100
 
+        stack.process.send_signal(signal.SIGTERM)
+
+        assert stack.wait() == 0
+        assert not Path(folder).exists()
+
 
 def test_a_folder_of_another_postgresql_is_refused_before_anything_starts(tmp_path):
     (tmp_path / "postgres").mkdir()
