@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ECHO_SECONDS = 0.5
+"""`make` hands SIGTERM on to a child that may have got it already: one request, not two."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -17,13 +22,14 @@ class StopSignals:
     def __init__(self) -> None:
         self.count = 0
         self.last: signal.Signals | None = None
+        self._last_at = -math.inf
         self.wakes, self._write_end = os.pipe()
         os.set_blocking(self.wakes, False)
         os.set_blocking(self._write_end, False)
 
     def forget(self) -> None:
         """Take back the requests so far."""
-        self.count, self.last = 0, None
+        self.count, self.last, self._last_at = 0, None, -math.inf
 
     def clear_wakes(self) -> None:
         """Forget why the loop woke; it looks at everything anyway."""
@@ -43,7 +49,10 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+        now = time.monotonic()
+        if now - self._last_at > ECHO_SECONDS:
+            self.count += 1
+        self._last_at = now
         self.last = signal.Signals(number)
 
 

@@ -111,7 +111,7 @@ class Stack:
             until = time.monotonic() + max(child.program.grace_seconds for child in group)
             while not all(child.has_ended for child in group):
                 # The servers' own stop is quick and keeps their data whole: never hastened.
-                is_hastened = self._signals.count > max(requests, 1) and phase < _SERVERS_PHASE
+                is_hastened = self._signals.count > requests and phase < _SERVERS_PHASE
                 if is_hastened or time.monotonic() > until:
                     _kill(group)
                 self._read_ready(_SHORT_STEP_SECONDS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -28,6 +29,14 @@ while True:
     signal.pause()
 """
 
+IMPATIENT = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getppid(), signal.SIGINT))
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
 
 def a_program(name, script, **more):
     argv = (sys.executable, "-c", script)
@@ -40,10 +49,15 @@ def said():
 
 
 @pytest.fixture
-def stack(said, tmp_path):
+def signals():
+    return StopSignals()
+
+
+@pytest.fixture
+def stack(said, signals, tmp_path):
     stack = Stack(
         lambda name, text: said.append((name, text)),
-        StopSignals(),
+        signals,
         record=tmp_path / "children.json",
         backoff_seconds=0.01,
     )
@@ -68,6 +82,26 @@ def test_a_child_that_outlasts_its_grace_is_killed(stack, said):
     stack.stop()
 
     assert child.end == "killed by SIGKILL"
+
+
+def test_one_more_signal_hastens_the_stop(stack, signals, said):
+    # This worker's end would take a minute; whoever sees it told to stop presses Ctrl-C again.
+    child = stack.start(a_program("worker", IMPATIENT, grace_seconds=60))
+    stack.wait_until(lambda: len(said) == 1, seconds=20, what="The child")
+
+    with signals.caught():
+        stack.stop()
+
+    assert child.end == "killed by SIGKILL"
+    assert signals.last is signal.SIGINT
+
+
+def test_a_signal_that_comes_twice_at_once_counts_once(signals):
+    with signals.caught():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert signals.count == 1
 
 
 def test_a_dead_child_is_started_again(stack, said):
