@@ -28,6 +28,8 @@ def make(**_: Any) -> None:
 
     A permission whose class is gone stays: somebody granted it, and the class may come back.
     """
+    # A flush may have renumbered the content types since they were cached.
+    ContentType.objects.clear_cache()
     content_type = ContentType.objects.get_for_model(JobStatus)
     Permission.objects.bulk_create(
         [

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connections
 from rq_scheduler.scheduler import Scheduler as RqScheduler
 from rq_scheduler.utils import to_unix
 
 from jobs import registry
 from jobs.broker import client
 from jobs.models import Schedule
+from jobs.processes.connection import unit_of_work
 from jobs.schedules import sync, tick
 
 logger = logging.getLogger("jobs.schedules")
@@ -68,19 +69,14 @@ class Scheduler(RqScheduler):
                 self._stopping.wait(self._round())
             self._show(self.register_death)
         finally:
-            connection.close()
+            connections.close_all()
             on_end()
 
     def _round(self) -> float:
         """Make what is due and return how many seconds the next round may wait."""
         try:
-            close_old_connections()
-            if not self._is_synced:
-                sync.sync()
-                self._is_synced = True
-            self._make_ticks()
-            self._show(self._show_entries)
-            wait = tick.seconds_to_next()
+            with unit_of_work():
+                wait = self._work()
         except (OperationalError, InterfaceError) as error:
             logger.warning("The database doesn't answer: trying again (%s)", str(error).strip())
         except Exception:  # this loop must outlive any one round
@@ -89,9 +85,16 @@ class Scheduler(RqScheduler):
             self._failures = 0
             soon = self._interval if wait is None else min(self._interval, wait)
             return max(float(soon), _SHORTEST_WAIT_SECONDS)
-        connection.close()
         self._failures = min(self._failures + 1, 10)
         return min(0.5 * float(2**self._failures), _LONGEST_BACKOFF_SECONDS)
+
+    def _work(self) -> float | None:
+        if not self._is_synced:
+            sync.sync()
+            self._is_synced = True
+        self._make_ticks()
+        self._show(self._show_entries)
+        return tick.seconds_to_next()
 
     def _make_ticks(self) -> None:
         for name in tick.due():

@@ -1,0 +1,20 @@
+"""What the scheduler processes of these tests run under."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.settings import *  # noqa: F403
+
+JOB_SCHEDULES = {
+    "each-second": {"job": "Echo", "every": timedelta(seconds=1), "params": {"value": "x"}},
+    "no-such-class": {"job": "Nobody", "every": timedelta(seconds=1)},
+    "bad-params": {"job": "Echo", "every": timedelta(seconds=1), "params": {"valeu": "x"}},
+    "nightly": {
+        "job": "Secretive",
+        "cron": "0 2 * * *",
+        "timezone": "Europe/Berlin",
+        "params": {"user": "ann", "password": "hunter22"},
+        "queue": "low",
+    },
+}

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import django_rq
+import pytest
+from django.db import connection
+from django.urls import NoReverseMatch, reverse
+
+from jobs.broker import client
+from jobs.models import JobStatus, Schedule, ScheduleRun
+
+pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+LIMIT_SECONDS = 20
+SHOWN = {
+    "schedule-each-second",
+    "schedule-no-such-class",
+    "schedule-bad-params",
+    "schedule-nightly",
+}
+
+
+def wait_until(condition, processes=()):
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            runs = list(ScheduleRun.objects.values("schedule_name", "logical_time", "outcome"))
+            logs = [process.log.read_text()[-2_000:] for process in processes]
+            pytest.fail(f"not so within {LIMIT_SECONDS} s; runs: {runs}; logs: {logs}")
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def redis():
+    found = client.for_work()
+    found.flushdb()
+    yield found
+    found.flushdb()
+
+
+@pytest.fixture
+def start(tmp_path, redis):
+    """Return a function that starts a scheduler on the test's database."""
+    started = []
+
+    def start_one(**environment):
+        database = connection.settings_dict
+        where = f"{database['HOST']}:{database['PORT'] or 5432}".removeprefix("/")
+        log = tmp_path / f"{len(started)}.log"
+        if database["HOST"].startswith("/"):
+            url = f"postgres://{database['USER']}@/{database['HOST']}/{database['NAME']}"
+        else:
+            user = f"{database['USER']}:{database['PASSWORD']}"
+            url = f"postgres://{user}@{where}/{database['NAME']}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "rqscheduler"],
+                cwd=BASE_DIR,
+                env={
+                    **os.environ,
+                    "DJANGO_SETTINGS_MODULE": "tests.schedules.process_settings",
+                    "DATABASE_URL": url,
+                    **environment,
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        process.log = log
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(LIMIT_SECONDS)
+
+
+def made(name="each-second"):
+    return list(ScheduleRun.objects.filter(schedule_name=name).order_by("logical_time"))
+
+
+def stop(process, signal_number=signal.SIGTERM):
+    began = time.monotonic()
+    process.send_signal(signal_number)
+    code = process.wait(LIMIT_SECONDS)
+    return code, time.monotonic() - began
+
+
+def shown(redis):
+    keys = redis.zrange("rq:scheduler:scheduled_jobs", 0, -1)
+    return {key.decode() for key in keys}
+
+
+def test_each_moment_becomes_one_job_however_many_schedulers_run(start):
+    processes = [start(), start(), start()]
+    wait_until(lambda: len(made()) >= 6, processes)
+
+    codes = [stop(process)[0] for process in processes]
+
+    runs = made()
+    jobs = JobStatus.objects.filter(schedule="each-second")
+    assert codes == [0, 0, 0]
+    assert {run.job_id for run in runs} == {job.id for job in jobs}
+    assert len(runs) == len(jobs) == len({job.logical_time for job in jobs})
+    assert {b.logical_time - a.logical_time for a, b in pairwise(runs)} == {timedelta(seconds=1)}
+
+
+def test_a_bad_entry_is_recorded_and_stops_no_other(start):
+    process = start()
+
+    wait_until(lambda: len(made()) >= 2 and len(made("bad-params")) >= 2, [process])
+
+    refused = [*made("no-such-class"), *made("bad-params")]
+    assert {(run.outcome, run.job_id) for run in refused} == {("refused", None)}
+    assert {run.outcome for run in made()} == {"dispatched"}
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_two_seconds(start, signal_number):
+    process = start()
+    wait_until(made, [process])
+
+    code, seconds = stop(process, signal_number)
+
+    assert code == 0
+    assert seconds < 2
+
+
+def test_a_scheduler_whose_database_hangs_ends_within_two_seconds(start):
+    process = start()
+    wait_until(made, [process])
+
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE job_schedules IN ACCESS EXCLUSIVE MODE")
+        wait_until(lambda: waits_for_a_lock(cursor), [process])
+        code, seconds = stop(process)
+        cursor.execute("ROLLBACK")
+
+    assert code == 0
+    assert seconds < 2
+
+
+def waits_for_a_lock(cursor):
+    cursor.execute(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'job_schedules'::regclass"
+    )
+    return cursor.fetchone()[0]
+
+
+def test_ticks_go_on_after_its_connection_was_cut(start):
+    process = start()
+    wait_until(made, [process])
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert cursor.fetchone()[0] >= 1
+    before = len(made())
+
+    wait_until(lambda: len(made()) >= before + 2, [process])
+    assert process.poll() is None
+
+
+def test_ticks_go_on_while_redis_is_away(start):
+    process = start(REDIS_URL="redis://127.0.0.1:1/0")
+
+    wait_until(lambda: len(made()) >= 2, [process])
+
+    assert process.poll() is None
+    assert JobStatus.objects.filter(schedule="each-second").count() >= 2
+
+
+def test_the_dashboards_entries_have_fixed_ids_and_no_redacted_values(start, redis):
+    process = start()
+    wait_until(lambda: shown(redis) == SHOWN, [process])
+    stop(process)
+    process = start()
+    wait_until(lambda: "registered, 0 new" in process.log.read_text(), [process])
+    stop(process)
+
+    entry = redis.hgetall("rq:job:schedule-nightly")
+    next_at = Schedule.objects.get(name="nightly").next_at
+    assert shown(redis) == SHOWN
+    assert b'"cron_string": "0 2 * * *"' in entry[b"meta"]
+    assert redis.zscore("rq:scheduler:scheduled_jobs", "schedule-nightly") == next_at.timestamp()
+    scheduler = django_rq.get_scheduler("default")
+    by_id = {job.id: job for job in scheduler.get_jobs()}
+    assert by_id["schedule-nightly"].func_name == "Secretive"
+    assert by_id["schedule-nightly"].kwargs == {"user": "ann", "password": "[redacted]"}
+
+
+def test_entries_that_a_flush_took_come_back_and_gone_ones_go(start, redis):
+    process = start()
+    wait_until(lambda: shown(redis) == SHOWN, [process])
+
+    redis.flushdb()
+    redis.zadd("rq:scheduler:scheduled_jobs", {"schedule-long-gone": 1, "somebody-elses": 1})
+
+    wait_until(lambda: shown(redis) == {*SHOWN, "somebody-elses"}, [process])
+
+
+def test_the_dashboards_page_lists_the_schedules(start, redis, admin_client):
+    process = start()
+    wait_until(lambda: shown(redis) == SHOWN, [process])
+    try:
+        address = reverse("admin:django_rq_scheduler_jobs", args=[0])
+    except NoReverseMatch:
+        address = "/admin/django_rq/dashboard/scheduler/0/"
+
+    answer = admin_client.get(address)
+
+    assert answer.status_code == 200
+    assert "schedule-nightly" in answer.text
+    assert "0 2 * * *" in answer.text
+    assert "hunter22" not in answer.text
+
+
+def test_what_nothing_would_run_is_refused(redis):
+    scheduler = django_rq.get_scheduler("default")
+
+    with pytest.raises(NotImplementedError, match="JOB_SCHEDULES"):
+        scheduler.enqueue_in(timedelta(hours=1), print)
+    assert redis.keys("*") == []
