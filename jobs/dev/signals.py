@@ -38,7 +38,12 @@ class StopSignals:
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Catch the stopping signals, and wake at a child's death, inside the block."""
-        before = {number: signal.signal(number, self._note) for number in _STOPPING}
+        before = {
+            number: signal.signal(number, self._note)
+            for number in _STOPPING
+            # `nohup` has its reasons.
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _do_nothing)
         wakeup = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         try:

@@ -30,7 +30,7 @@ def port(asked: int | None, given: Mapping[str, str]) -> int:
     Raises:
         CommandError: It is taken, or no port (exit code 2).
     """
-    text = str(asked or given.get("PORT") or DEFAULT_PORT)
+    text = given.get("PORT") or str(DEFAULT_PORT) if asked is None else str(asked)
     if not text.isdigit() or not 0 < int(text) < 65_536:  # noqa: PLR2004 - the last port
         raise CommandError(f"{text!r} is no port: PORT is a number up to 65535.", returncode=2)
     with contextlib.closing(socket.socket()) as probe:
