@@ -18,6 +18,7 @@ class JobsConfig(AppConfig):
         """Wire the app; imports stand here because models are only now ready."""
         from jobs import checks, permissions  # noqa: F401, PLC0415
         from jobs.broker import serializer  # noqa: PLC0415
+        from jobs.builtin import import_csv, truncate_table  # noqa: F401, PLC0415
 
         serializer.force_json()
         autodiscover_modules("jobs")

@@ -48,6 +48,7 @@ class Conf:
 
     # What the built-in jobs may touch; empty means nothing.
     truncatable_tables: tuple[str, ...] = ()  # "schema.table"
+    import_tables: tuple[str, ...] = ()  # "schema.table"
     import_folders: tuple[str, ...] = ()
     import_hosts: tuple[str, ...] = ()  # "host" or "host:port"
 

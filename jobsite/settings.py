@@ -121,6 +121,7 @@ RQ_SHOW_ADMIN_LINK = False  # jobs.admin.rq_dashboard mounts the dashboard, behi
 # --- Jobs --------------------------------------------------------------------------------------
 JOBS = {
     "TRUNCATABLE_TABLES": env.list("TRUNCATABLE_TABLES", default=["public.daily_stats"]),
+    "IMPORT_TABLES": env.list("IMPORT_TABLES", default=["public.airports"]),
     "IMPORT_FOLDERS": env.list("IMPORT_FOLDERS", default=[str(BASE_DIR / "var" / "imports")]),
     "IMPORT_HOSTS": env.list("IMPORT_HOSTS", default=[]),
 }
