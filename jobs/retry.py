@@ -86,8 +86,7 @@ def decide(
     """
     if isinstance(error, policy.discard_on):
         return RetryDecision(wait=None, reason=f"{type(error).__name__} is not retried")
-    # A lost worker and a timeout say nothing about the job's own errors, which retry_on lists.
-    if not isinstance(error, (*policy.retry_on, WorkerLost, TimedOut, Interrupted)):
+    if not _is_retried(policy, error):
         return RetryDecision(wait=None, reason=f"{type(error).__name__} is not retried")
     if attempt >= max_attempts:
         return RetryDecision(wait=None, reason=f"attempt {attempt} of {max_attempts} was the last")
@@ -97,3 +96,11 @@ def decide(
     if not isinstance(wait, timedelta):
         raise TypeError(f"backoff must return a timedelta, not {type(wait).__name__}")
     return RetryDecision(wait=max(wait, timedelta(0)))
+
+
+def _is_retried(policy: RetryPolicy, error: BaseException) -> bool:
+    # A lost worker and a timeout say nothing about the job's own errors, which retry_on lists.
+    if isinstance(error, (*policy.retry_on, WorkerLost, TimedOut, Interrupted)):
+        return True
+    # SystemExit and its like: who retries every Exception means these as well.
+    return not isinstance(error, Exception) and Exception in policy.retry_on

@@ -15,8 +15,11 @@ from jobs.broker import keys
 # wake list while ids are left, so that the next idle runner looks as well.
 _TAKE = """
 local taken = {}
+if redis.call('EXISTS', KEYS[#KEYS]) == 1 then
+  return taken
+end
 local left = tonumber(ARGV[1])
-for i = 2, #KEYS, 2 do
+for i = 2, #KEYS - 1, 2 do
   if left > 0 then
     local ids = redis.call('LPOP', KEYS[i], left)
     if ids then
@@ -55,7 +58,7 @@ def take(
 ) -> list[tuple[str, str]]:
     """Take up to `count` ids from the heads of `queues`, the first queue first.
 
-    The ids stay in the worker's claims until `forget` or `put_back`: after its death they can be found.
+    Takes nothing while workers are suspended (`manage.py rqsuspend`). The ids stay in the worker's claims until `forget` or `put_back`: after its death they can be found.
 
     Returns:
         Pairs of queue and entry id. An id is any text that stood in the list, ours or not.
@@ -64,6 +67,7 @@ def take(
     key_list = [keys.claims(worker_id)]
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
+    key_list.append(keys.SUSPENDED)
     raw: list[bytes] = script(keys=key_list, args=[count, *queues])
     texts = [item.decode(errors="replace") for item in raw]
     return list(zip(texts[::2], texts[1::2], strict=True))

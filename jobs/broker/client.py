@@ -14,6 +14,8 @@ from redis.retry import Retry
 
 from jobs import conf
 
+# What the other rooms pass on without knowing it.
+Client = Redis
 # What a caller catches of Redis: down, hung, loading, read-only, wrong password.
 Unreachable = RedisError
 

@@ -20,6 +20,11 @@ def entry(job_id: object) -> str:
     return f"{RQ}:job:{job_id}"
 
 
+def aside(name: str) -> str:
+    """What lay in a queue's list when the relay began to refill it; empty but for that moment."""
+    return f"jobs:aside:{name}"
+
+
 def wake(name: str) -> str:
     """A list of at most one token: an idle runner blocks on it."""
     return f"jobs:wake:{name}"
@@ -63,3 +68,13 @@ def worker(name: str) -> str:
 def worker_executions(name: str) -> str:
     """rq's set of what a worker is running."""
     return f"{RQ}:worker:{name}:executions"
+
+
+def workers_of(queue_name: str) -> str:
+    """rq's set of the workers of a queue."""
+    return f"{RQ}:workers:{queue_name}"
+
+
+def commands(worker_name: str) -> str:
+    """rq's channel of commands to a worker."""
+    return f"{RQ}:pubsub:{worker_name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -169,4 +169,29 @@ def drop(client: Redis, ids_by_queue: dict[str, list[UUID]]) -> None:
             pipe.delete(*(keys.results(text) for text in texts))
             pipe.zrem(keys.finished(queue), *texts)
             pipe.zrem(keys.failed(queue), *texts)
+        pipe.execute()
+
+
+def record_worker(
+    client: Redis, *, name: str, queues: Sequence[str], fields: Mapping[str, Any], seconds: int
+) -> None:
+    """Show a worker as living for the next `seconds`; called at every heartbeat, heals after a flush."""
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hset(keys.worker(name), mapping=dict(fields))
+        pipe.hdel(keys.worker(name), "death")
+        pipe.expire(keys.worker(name), seconds)
+        pipe.expire(keys.worker_executions(name), seconds)
+        pipe.sadd(keys.WORKERS, keys.worker(name))
+        for queue in queues:
+            pipe.sadd(keys.workers_of(queue), keys.worker(name))
+        pipe.execute()
+
+
+def drop_worker(client: Redis, *, name: str, queues: Sequence[str]) -> None:
+    """Show a worker no longer."""
+    with client.pipeline(transaction=True) as pipe:
+        pipe.srem(keys.WORKERS, keys.worker(name))
+        for queue in queues:
+            pipe.srem(keys.workers_of(queue), keys.worker(name))
+        pipe.delete(keys.worker(name), keys.worker_executions(name))
         pipe.execute()

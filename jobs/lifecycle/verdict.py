@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from random import Random
+from random import SystemRandom
+from types import TracebackType
 
 from jobs import conf, json_values, registry
 from jobs.errors import Cancel, Interrupted, Snooze, WorkerLost
@@ -12,16 +13,14 @@ from jobs.models import JobStatus
 from jobs.retry import Backoff, RetryDecision, RetryPolicy, decide
 from jobs.spec import JobSpec
 
-_random = Random()  # noqa: S311 - jitter, not a secret
+# The system's: runners are forked, and copies of a seeded one would draw the same jitter.
+_random = SystemRandom()
 
 
-def of_error(job: JobStatus, error: BaseException, *, peeled: int = 0) -> Outcome:
-    """Return the outcome of an attempt that raised `error`.
+def of_error(job: JobStatus, error: BaseException) -> Outcome:
+    """Return the outcome of an attempt that raised `error`; Snooze and Cancel are a job's own words.
 
-    Args:
-        job: As `start` returned it.
-        error: What was raised; Snooze and Cancel are a job's own words.
-        peeled: How many of the outermost frames are ours and tell the author nothing.
+    The traceback begins where the job's code does.
     """
     secrets = _secrets(job)
     match error:
@@ -29,10 +28,7 @@ def of_error(job: JobStatus, error: BaseException, *, peeled: int = 0) -> Outcom
             return Snoozed(delay=error.delay)
         case Cancel():
             return Cancelled(reason=json_values.scrubbed(error.reason, secrets))
-    frames = error.__traceback__
-    for _ in range(peeled):
-        frames = frames.tb_next if frames and frames.tb_next else frames
-    text = "".join(traceback.format_exception(type(error), error, frames))
+    text = "".join(traceback.format_exception(type(error), error, _authors_frames(error)))
     decision = _decide(job, error)
     return Failed(
         error_class=type(error).__name__,
@@ -117,6 +113,18 @@ def policy_of(spec: JobSpec | None) -> RetryPolicy:
     return RetryPolicy(
         base=base, cap=cap, function=function, retry_on=spec.retry_on, discard_on=spec.discard_on
     )
+
+
+def _authors_frames(error: BaseException) -> TracebackType | None:
+    frames = error.__traceback__
+    while frames is not None and _is_ours(frames):
+        frames = frames.tb_next
+    return frames or error.__traceback__
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    module = frames.tb_frame.f_globals.get("__name__", "")
+    return module.startswith("jobs.") and not module.startswith("jobs.builtin")
 
 
 def _message(error: BaseException) -> str:

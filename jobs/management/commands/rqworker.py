@@ -1,0 +1,82 @@
+"""`manage.py rqworker`: django-rq's command with --concurrency, and without what would break promises."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django_rq.management.commands import rqworker
+from django_rq.workers import get_worker_class
+
+from jobs.processes import mother
+from jobs.worker.supervisor import ENTRIES, Supervisor
+
+MAX_CONCURRENCY = 64
+# Options of django-rq's command that can't be given, and why.
+_REFUSED = {
+    "with_scheduler": "--with-scheduler: schedules run in `manage.py rqscheduler`, retries in every worker.",
+    "job_class": "--job-class: a job's class is its row's; entries in Redis hold only the id.",
+    "queue_class": "--queue-class: the queues are RQ_QUEUES'.",
+}
+_JSON = {"json", "rq.serializers.JSONSerializer", "rq.serializers.DefaultSerializer"}
+
+
+class Command(rqworker.Command):
+    """Run a worker: one supervisor, and --concurrency runners."""
+
+    help = (
+        "Runs jobs from the given queues, the first one first; without names from `default`. "
+        "Example: manage.py rqworker high low --concurrency 4. "
+        "SIGTERM lets running jobs finish within the grace, a second one gives them back at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add --concurrency to django-rq's options."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--concurrency",
+            type=_concurrency,
+            default=1,
+            metavar="N",
+            help="How many jobs to run at once, each in a process of its own (default: 1).",
+        )
+
+    def handle(self, *args: str, **options: Any) -> None:
+        """Fork the mother first: after that this process has threads and sockets."""
+        self._refuse(args, options)
+        worker_class = get_worker_class(options["worker_class"])
+        if not issubclass(worker_class, Supervisor):
+            raise CommandError(
+                f"{worker_class.__name__} is no {Supervisor.__name__}: rq's own workers lose jobs. "
+                'Set RQ["WORKER_CLASS"] to "jobs.worker.supervisor.Supervisor".',
+                returncode=2,
+            )
+        options["worker_class"] = partial(
+            worker_class, concurrency=options.pop("concurrency"), mother=mother.start(ENTRIES)
+        )
+        super().handle(*(args or ("default",)), **options)
+
+    def _refuse(self, queues: tuple[str, ...], options: dict[str, Any]) -> None:
+        for name, why in _REFUSED.items():
+            if options[name]:
+                raise CommandError(f"Not supported: {why}", returncode=2)
+        if options["serializer"] not in _JSON:
+            raise CommandError(
+                "Not supported: --serializer: Redis holds JSON or nothing.", returncode=2
+            )
+        unknown = [name for name in queues if name not in settings.RQ_QUEUES]
+        if unknown:
+            raise CommandError(
+                f"No queue is named {', '.join(map(repr, unknown))}. "
+                f"Queues are: {', '.join(settings.RQ_QUEUES)}.",
+                returncode=2,
+            )
+
+
+def _concurrency(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_CONCURRENCY:
+        raise ArgumentTypeError(f"a whole number from 1 to {MAX_CONCURRENCY}, not {text!r}")
+    return int(text)

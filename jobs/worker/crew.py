@@ -1,0 +1,383 @@
+"""The supervisor's loop: named events of runners, mother, keeper and signals, each with its handler."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from jobs import conf
+from jobs.processes import channel
+from jobs.processes.mother import Mother
+from jobs.worker import losses
+from jobs.worker.ears import Ears
+from jobs.worker.keeper import Event, Keeper
+from jobs.worker.registration import Identity
+from jobs.worker.slot import Slot
+from jobs.worker.watch import Reason
+
+logger = logging.getLogger("jobs.worker")
+
+YOUNG_SECONDS = 1.0  # a runner that dies younger, without a job, is forked anew with a delay
+MAX_DELAY_SECONDS = 10.0
+SIGN_OFF_SECONDS = 5.0  # the worker's row is closed within so long, or left to the rescue
+NAME_TAKEN = 2  # exit code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How long a worker works."""
+
+    burst: bool = False  # until the queues are empty and no runner holds a job
+    max_jobs: int | None = None  # over all runners
+    max_idle_seconds: float | None = None
+    shown_seconds: int = 480  # Redis forgets a silent worker after so long
+
+
+class Crew:
+    """The runners of one worker. Everything here runs in the supervisor's main thread.
+
+    It waits on pipes and signals only: what may hang is the keeper's.
+    """
+
+    def __init__(self, identity: Identity, *, mother: Mother, options: Options) -> None:
+        self.identity = identity
+        self.options = options
+        self._mother = mother
+        self._slots = [Slot(index=index) for index in range(identity.concurrency)]
+        self._worker_id: UUID | None = None
+        self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._bell, self._ring = socket.socketpair()
+        self._keeper = Keeper(identity, tell=self._told, shown_seconds=options.shown_seconds)
+        self._ears = Ears(identity.name, tell=self._told)
+        self._duties = Slot(index=-1)
+        self._signals = 0
+        self._grace_until: float | None = None  # set while stopping
+        self._interrupted = False
+        self._ungranted = options.max_jobs
+        self._busy_at = time.monotonic()
+        self._code: int | None = None  # set when it is over
+
+    def run(self) -> int:
+        """Work until told to stop; return the exit code."""
+        self._catch_signals()
+        self._keeper.start()
+        self._ears.start()
+        while self._code is None:
+            self._wait()
+            self._heed_signals()
+            self._fork_due()
+            self._kill_due()
+            self._consider_stop()
+            self._report()
+        return self._leave()
+
+    # --- Waiting ---
+
+    def _catch_signals(self) -> None:
+        for end in (self._bell, self._ring):
+            end.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._ring.fileno(), warn_on_full_buffer=False)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._signals += 1
+
+    def _told(self, event: Event) -> None:
+        """Take an event from another thread."""
+        self._inbox.put(event)
+        with contextlib.suppress(BlockingIOError):
+            self._ring.send(b"!")
+
+    def _wait(self) -> None:
+        slots_by_end = {slot.end: slot for slot in self._everyone() if slot.end is not None}
+        ready, _, _ = select.select(
+            [self._bell, self._mother.end, *slots_by_end], [], [], self._seconds_to_next()
+        )
+        for end in ready:
+            if end is self._bell:
+                self._empty_inbox()
+            elif end is self._mother.end:
+                self._hear_mother()
+            else:
+                self._hear_runner(slots_by_end[end])
+
+    def _seconds_to_next(self) -> float:
+        moments = [slot.kill_at for slot in self._everyone() if slot.kill_at is not None]
+        moments += [slot.fork_at for slot in self._everyone() if slot.fork_at is not None]
+        if self._grace_until is not None:
+            moments.append(self._grace_until)
+        if self.options.max_idle_seconds is not None:
+            moments.append(self._busy_at + self.options.max_idle_seconds)
+        return max(0.01, min([moment - time.monotonic() for moment in moments] + [5.0]))
+
+    def _everyone(self) -> list[Slot]:
+        return [*self._slots, self._duties]
+
+    # --- Events ---
+
+    def _empty_inbox(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._bell.recv(4096):
+                pass
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._handle(*self._inbox.get_nowait())
+
+    def _handle(self, name: str, value: Any) -> None:
+        match name:
+            case "registered":
+                self._worker_id = value
+                logger.info(
+                    "Worker %s listens on %s with %d runner(s)",
+                    self.identity.name,
+                    ", ".join(self.identity.queues),
+                    self.identity.concurrency,
+                )
+            case "refused":
+                sys.stderr.write(f"{value}\n")
+                self._code = NAME_TAKEN
+            case "dead":
+                self._begin_anew()
+            case "cancel":
+                self._cancel(*value)
+            case "command":
+                self._obey(value)
+            case _:
+                logger.debug("%s", name)
+
+    def _obey(self, payload: dict[str, Any]) -> None:
+        match payload.get("command"):
+            case "shutdown":
+                self._signals += 1
+            case "stop-job":
+                self._cancel(str(payload.get("job_id")), payload.get("claim"))
+            case other:
+                logger.warning("Command %r is not for this worker: ignored", other)
+
+    def _cancel(self, job_id: str, claim: int | None) -> None:
+        """Stop a running job; a runner that has moved on is left alone."""
+        for slot in self._slots:
+            job = slot.job
+            if job is None or job["job_id"] != job_id or slot.cause is Reason.CANCEL:
+                continue
+            if claim is None or claim == job["claim"]:
+                slot.stop(Reason.CANCEL)
+
+    def _hear_mother(self) -> None:
+        message, fds = channel.receive(self._mother.end)
+        if message is None:
+            self._start_anew()
+        elif "forked" in message:
+            self._place(message, fds)
+        else:
+            self._bury(message)
+
+    def _place(self, message: channel.Message, fds: list[int]) -> None:
+        slot = self._slot_of(message["index"])
+        slot.place(message["forked"], socket.socket(fileno=fds[0]))
+        if self._grace_until is not None:
+            if slot is self._duties:
+                slot.empty()
+            else:
+                slot.say(say="drain")
+        self._grant(slot)
+
+    def _slot_of(self, index: int) -> Slot:
+        return self._duties if index < 0 else self._slots[index]
+
+    def _hear_runner(self, slot: Slot) -> None:
+        assert slot.end is not None  # noqa: S101 - it was selected
+        message, _fds = channel.receive(slot.end)
+        if message is None:
+            slot.end.close()
+            slot.end = None  # the mother's word of its death follows
+            return
+        match message["say"]:
+            case "idle":
+                slot.is_idle = True
+                return
+            case "claimed":
+                slot.announced, slot.is_idle, slot.granted = tuple(message["ids"]), False, False
+            case "started":
+                slot.begin(message)
+            case "ended":
+                slot.clear()
+                if not message["counts"]:
+                    self._ungranted = None if self._ungranted is None else self._ungranted + 1
+                self._grant(slot)
+        self._busy_at = time.monotonic()
+
+    def _grant(self, slot: Slot) -> None:
+        if slot is not self._duties and self._ungranted and not slot.granted:
+            self._ungranted -= 1
+            slot.granted = True
+            slot.say(say="grant")
+
+    def _take_back_grant(self, slot: Slot) -> None:
+        if self._ungranted is not None and slot.granted:
+            self._ungranted += 1
+            slot.granted = False
+
+    def _bury(self, message: channel.Message) -> None:
+        slot = next((one for one in self._everyone() if one.pid == message["died"]), None)
+        if slot is None:
+            return
+        if slot.announced:
+            self._post_death(slot, code=message["code"], peak_memory=message["peak_memory"])
+        died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
+        slot.failures = slot.failures + 1 if died_young and message["code"] else 0
+        delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
+        self._take_back_grant(slot)
+        slot.empty()
+        slot.fork_at = None if self._grace_until is not None else time.monotonic() + delay
+
+    def _post_death(self, slot: Slot, *, code: int, peak_memory: int | None) -> None:
+        death = losses.Death(
+            pid=slot.pid or 0,
+            code=code,
+            peak_memory=peak_memory,
+            announced=slot.announced,
+            cause=slot.cause if slot.was_killed else None,
+        )
+        others = [entry for one in self._slots if one is not slot for entry in one.announced]
+        assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
+        self._keeper.post(
+            partial(
+                losses.settle_death,
+                death,
+                worker_id=self._worker_id,
+                worker_name=self.identity.name,
+                others=others,
+            )
+        )
+
+    # --- Forking and killing ---
+
+    def _fork_due(self) -> None:
+        if self._worker_id is None or self._grace_until is not None:
+            return
+        for slot in self._everyone():
+            if slot.fork_at is not None and time.monotonic() >= slot.fork_at:
+                slot.fork_at = None
+                self._mother.fork(
+                    "duties" if slot is self._duties else "runner",
+                    index=slot.index,
+                    worker_id=str(self._worker_id),
+                    name=self.identity.name,
+                    queues=list(self.identity.queues),
+                    rationed=self.options.max_jobs is not None,
+                )
+
+    def _kill_due(self) -> None:
+        for slot in self._slots:
+            if slot.kill_at is not None and time.monotonic() >= slot.kill_at:
+                slot.was_killed = True
+                slot.kill_at = None
+                slot.kill()
+
+    def _begin_anew(self) -> None:
+        """The leader has declared this worker dead and settled its jobs: nothing of it may go on."""
+        if self._worker_id is None:
+            return  # heard already, not yet registered anew
+        logger.error("This worker was declared dead: its runners are killed, it registers anew")
+        for slot in self._everyone():
+            slot.clear()
+            slot.kill()
+        self._worker_id = None
+        self._keeper.post(self._keeper.reregister)
+
+    def _start_anew(self) -> None:
+        """The mother is gone, and her runners with her: settle their jobs, then start again."""
+        logger.error("The mother process died: the worker starts itself anew")
+        for slot in self._slots:
+            if slot.announced:
+                self._post_death(slot, code=-signal.SIGKILL, peak_memory=None)
+        self._leave()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    # --- Stopping ---
+
+    def _heed_signals(self) -> None:
+        if self._signals and self._grace_until is None:
+            self._drain("asked to stop")
+        if self._signals > 1 and not self._interrupted:
+            self._interrupt()
+
+    def _consider_stop(self) -> None:
+        if self._grace_until is None:
+            reason = self._reason_to_stop()
+            if reason and self._worker_id is not None:
+                self._drain(reason)
+        elif time.monotonic() >= self._grace_until and not self._interrupted:
+            self._interrupt()
+        if self._grace_until is not None and all(slot.pid is None for slot in self._slots):
+            self._code = 0 if self._code is None else self._code
+
+    def _reason_to_stop(self) -> str:
+        if self.options.burst and all(self._is_out_of_work(slot) for slot in self._slots):
+            return "the queues are empty"
+        is_at_rest = not any(slot.granted or slot.announced for slot in self._slots)
+        if self._ungranted == 0 and is_at_rest:
+            return f"it has run {self.options.max_jobs} job(s)"
+        idle_seconds = self.options.max_idle_seconds
+        if idle_seconds is not None and time.monotonic() - self._busy_at >= idle_seconds:
+            return f"no job for {idle_seconds:g} s"
+        return ""
+
+    def _is_out_of_work(self, slot: Slot) -> bool:
+        has_no_ration = self._ungranted is not None and not slot.granted
+        return slot.pid is not None and not slot.announced and (slot.is_idle or has_no_ration)
+
+    def _drain(self, reason: str) -> None:
+        grace = conf.current().grace
+        busy = sum(slot.job is not None for slot in self._slots)
+        logger.info(
+            "Worker %s stops: %s. %d job(s) running, they have %g s",
+            self.identity.name,
+            reason,
+            busy,
+            grace.total_seconds(),
+        )
+        self._grace_until = time.monotonic() + grace.total_seconds()
+        for slot in self._slots:
+            slot.fork_at = None
+            slot.say(say="drain")
+        self._duties.empty()  # they end with their channel, and let go of the lease
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        late = conf.current().kill_after.total_seconds()
+        for slot in self._slots:
+            if slot.job is not None:
+                slot.stop(Reason.INTERRUPT)
+            elif slot.pid is not None:
+                slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT
+
+    def _leave(self) -> int:
+        self._ears.close()
+        if self._keeper.is_alive():
+            self._keeper.close()
+            self._keeper.join(SIGN_OFF_SECONDS)
+        self._mother.close()
+        signal.set_wakeup_fd(-1)
+        logger.info("Worker %s has stopped", self.identity.name)
+        return self._code or 0
+
+    def _report(self) -> None:
+        """Let the keeper know what the runners do."""
+        self._keeper.runners = [slot.describe() for slot in self._slots]
+        self._keeper.announced = frozenset(
+            entry for slot in self._slots for entry in slot.announced
+        )

@@ -1,0 +1,59 @@
+"""The runner's second thread: hears the supervisor while the job has the first."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+
+from jobs.processes import channel
+from jobs.worker.watch import REPEAT_SECONDS, Reason, Watch
+
+
+class Guard:
+    """Hands the supervisor's words to the watch and the loop; dies with the supervisor."""
+
+    def __init__(self, *, end: socket.socket, watch: Watch, rationed: bool) -> None:
+        self.draining = threading.Event()
+        self._end = end
+        self._watch = watch
+        self._ration = threading.Semaphore(0) if rationed else None
+
+    def may_claim(self) -> bool:
+        """Whether the ration has a claim left; always, where there is none."""
+        if self._ration is None:
+            return True
+        if not self._ration.acquire(blocking=False):
+            return False
+        self._ration.release()
+        return True
+
+    def spend(self) -> None:
+        """Take one claim off the ration."""
+        if self._ration is not None:
+            self._ration.acquire(blocking=False)
+
+    def run(self) -> None:
+        """Listen until the process ends; press the watch again and again."""
+        while True:
+            ready, _, _ = select.select([self._end], [], [], REPEAT_SECONDS)
+            if ready:
+                message, _fds = channel.receive(self._end)
+                if message is None:
+                    # Nobody answers for this process any more: take the job's own children along.
+                    os.killpg(os.getpgid(0), signal.SIGKILL)
+                    return
+                self._obey(message)
+            self._watch.press()
+
+    def _obey(self, message: channel.Message) -> None:
+        match message["say"]:
+            case "drain":
+                self.draining.set()
+            case "grant":
+                if self._ration is not None:
+                    self._ration.release()
+            case "stop":
+                self._watch.stop(Reason(message["reason"]), claim=message["claim"])

@@ -1,0 +1,178 @@
+"""The supervisor's second thread: owns its connections, so that no hung server delays the first."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError
+from rq.version import VERSION as RQ_VERSION
+
+from jobs import conf
+from jobs.broker import claim, client, registries
+from jobs.broker.push import rq_time
+from jobs.errors import NameTaken, WorkerLost
+from jobs.maintenance import rescue
+from jobs.processes.connection import unit_of_work
+from jobs.worker import losses, registration
+from jobs.worker.registration import Held, Identity
+
+logger = logging.getLogger("jobs.worker")
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+Event = tuple[str, Any]
+
+
+class Keeper(threading.Thread):
+    """Registers the worker, beats for it, and does what the supervisor posts, in order.
+
+    Tells the supervisor: ("registered", worker_id), ("refused", why), ("dead", None),
+    ("cancel", (job_id, claim)), ("closed", None).
+    """
+
+    def __init__(
+        self, identity: Identity, *, tell: Callable[[Event], None], shown_seconds: int
+    ) -> None:
+        super().__init__(name="keeper", daemon=True)
+        self.identity = identity
+        self.runners: list[dict[str, Any]] = []  # what each does; replaced whole by the supervisor
+        self.announced: frozenset[str] = frozenset()  # ids that the runners have claimed
+        self._tell = tell
+        self._shown_seconds = shown_seconds
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._worker_id: UUID | None = None
+        self._suspects: frozenset[Held] = frozenset()
+        self._birth = datetime.now(UTC)
+        self._is_redis_up = True
+
+    def post(self, task: Callable[[], None]) -> None:
+        """Have `task` done in this thread; while PostgreSQL is away it is repeated until it succeeds."""
+        self._tasks.put(task)
+
+    def close(self) -> None:
+        """Do what has been posted, close the worker's row, and end."""
+        self._tasks.put(None)
+
+    def run(self) -> None:
+        """Be the thread."""
+        if not self.register():
+            return
+        interval = conf.current().heartbeat.total_seconds()
+        next_beat = time.monotonic()
+        while True:
+            if time.monotonic() >= next_beat:
+                self._beat()
+                next_beat = time.monotonic() + interval
+            try:
+                task = self._tasks.get(timeout=max(0.0, next_beat - time.monotonic()))
+            except queue.Empty:
+                continue
+            if task is None:
+                break
+            self._do(task)
+        self._do(self._sign_off)
+        self._tell(("closed", None))
+
+    def reregister(self) -> None:
+        """Register anew after being declared dead; to be posted."""
+        self.register()
+
+    def register(self) -> bool:
+        """Register the worker, taking over a dead one's name; however long PostgreSQL is away."""
+        try:
+            self._do(self._register)
+        except NameTaken as error:
+            self._tell(("refused", str(error)))
+            return False
+        self._show()
+        self._tell(("registered", self._worker_id))
+        return True
+
+    def _register(self) -> None:
+        self._worker_id, lost = registration.register(self.identity)
+        for worker_id in lost:
+            error = WorkerLost(f"The worker {self.identity.name} died and was started anew.")
+            rescue.rescue_worker(worker_id, error)
+
+    def _do(self, task: Callable[[], None]) -> None:
+        failures = 0
+        while True:
+            try:
+                with unit_of_work():
+                    return task()
+            except (DatabaseError, InterfaceError) as error:
+                seconds = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                logger.warning("PostgreSQL: %s; trying again in %.1f s", _line(error), seconds)
+                time.sleep(seconds)
+
+    def _beat(self) -> None:
+        assert self._worker_id is not None  # noqa: S101 - registered before the first beat
+        try:
+            with unit_of_work():
+                if not registration.beat(self._worker_id, self.runners):
+                    self._tell(("dead", None))
+                    return
+                self._compare(registration.held(self._worker_id))
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("PostgreSQL: %s; no heartbeat", _line(error))
+        self._show()
+
+    def _compare(self, held: list[Held]) -> None:
+        running = {(item["job_id"], item["claim"]) for item in self.runners if item.get("job_id")}
+        orphans = set()
+        for row in held:
+            if (str(row.job_id), row.claim) in running:
+                if row.is_cancel_requested:
+                    self._tell(("cancel", (str(row.job_id), row.claim)))
+            elif str(row.job_id) not in self.announced:
+                orphans.add(row)
+        # Seen once it may have started or ended this very moment; seen twice nobody runs it.
+        losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
+        self._suspects = frozenset(orphans)
+
+    def _show(self) -> None:
+        busy = any(item.get("job_id") for item in self.runners)
+        fields = {
+            "birth": rq_time(self._birth),
+            "last_heartbeat": rq_time(datetime.now(UTC)),
+            "queues": ",".join(self.identity.queues),
+            "pid": self.identity.pid,
+            "hostname": self.identity.host,
+            "version": RQ_VERSION,
+            "state": "busy" if busy else "idle",
+        }
+        try:
+            registries.record_worker(
+                client.for_work(),
+                name=self.identity.name,
+                queues=self.identity.queues,
+                fields=fields,
+                seconds=self._shown_seconds,
+            )
+            self._is_redis_up = True
+        except client.Unreachable as error:
+            if self._is_redis_up:
+                logger.warning("Redis is unreachable: %s", _line(error))
+            self._is_redis_up = False
+
+    def _sign_off(self) -> None:
+        assert self._worker_id is not None  # noqa: S101 - only a registered worker signs off
+        try:
+            redis = client.for_work()
+            claim.put_back(redis, self._worker_id, list(claim.held(redis, self._worker_id)))
+            registries.drop_worker(redis, name=self.identity.name, queues=self.identity.queues)
+        except client.Unreachable as error:
+            logger.warning("Redis is unreachable: %s", _line(error))
+        registration.close(self._worker_id)
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

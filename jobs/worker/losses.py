@@ -1,0 +1,156 @@
+"""What a dead runner leaves behind: attempts to settle, ids to put back, statements to end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from jobs import conf
+from jobs.broker import claim, client, registries
+from jobs.dispatch import outbox
+from jobs.errors import TimedOut, WorkerLost
+from jobs.lifecycle import verdict
+from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
+from jobs.lifecycle.settle import Settled, settle
+from jobs.models import JobStatus
+from jobs.statuses import Status
+from jobs.worker import registration, run
+from jobs.worker.runner import application_name, log_end
+from jobs.worker.watch import Reason
+
+logger = logging.getLogger("jobs.worker")
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """A runner that is gone."""
+
+    pid: int
+    code: int  # its exit code; negative: minus the signal
+    peak_memory: int | None  # bytes
+    announced: tuple[str, ...]  # entry ids it had claimed
+    cause: Reason | None  # why the supervisor killed it; None: nobody of ours did
+
+
+def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Sequence[str]) -> None:
+    """Settle what the runner was running, put back what it hadn't started. May be repeated.
+
+    Args:
+        death: The runner's end.
+        worker_id: The worker it belonged to.
+        worker_name: That worker's name.
+        others: Entry ids that the worker's other runners have claimed; these are left alone.
+    """
+    if not conf.current().behind_pooler:
+        registration.terminate_backends(application_name(worker_id, death.pid))
+    ids = [UUID(entry) for entry in death.announced if _is_uuid(entry)]
+    jobs = JobStatus.objects.filter(id__in=ids, status=Status.STARTED, worker_id=worker_id)
+    settle_lost(
+        {job: _outcome(job, death) for job in jobs},
+        worker_name=worker_name,
+        peak_memory=death.peak_memory,
+    )
+    try:
+        redis = client.for_work()
+        left = [entry for entry in claim.held(redis, worker_id) if entry not in others]
+        claim.put_back(redis, worker_id, left)
+    except client.Unreachable as error:
+        logger.warning(
+            "Redis is unreachable: the relay pushes what the runner had claimed (%s)", error
+        )
+
+
+def settle_orphans(orphans: Sequence[registration.Held], *, worker_name: str) -> None:
+    """Settle rows that say this worker runs them, though none of its runners does."""
+    error = WorkerLost("The worker's connection broke at the attempt's start; nobody runs it.")
+    jobs = JobStatus.objects.filter(id__in=[orphan.job_id for orphan in orphans])
+    claims = {orphan.job_id: orphan.claim for orphan in orphans}
+    settle_lost(
+        {job: verdict.of_loss(job, error) for job in jobs if job.claim == claims[job.id]},
+        worker_name=worker_name,
+        peak_memory=None,
+    )
+
+
+def settle_lost(
+    outcomes: dict[JobStatus, Outcome], *, worker_name: str, peak_memory: int | None
+) -> list[Settled]:
+    """Settle these attempts in somebody else's place, and tell Redis."""
+    settled = settle(
+        [
+            Settlement(job_id=job.id, claim=job.claim, outcome=outcome, peak_memory=peak_memory)
+            for job, outcome in outcomes.items()
+        ]
+    )
+    for end in settled:
+        log_end(end)
+    _show(settled, worker_name)
+    given_back = [end.job_id for end in settled if end.status is Status.QUEUED]
+    if given_back:
+        outbox.push(list(JobStatus.objects.filter(id__in=given_back)), at_head=True)
+    return settled
+
+
+def _outcome(job: JobStatus, death: Death) -> Outcome:
+    match death.cause:
+        case Reason.TIMEOUT:
+            return _timed_out(job)
+        case Reason.INTERRUPT:
+            return verdict.of_interruption(job)
+        case Reason.CANCEL:
+            return Cancelled(reason="cancelled while it ran; its runner had to be killed")
+        case None:
+            return verdict.of_loss(job, WorkerLost(_describe(death)))
+
+
+def _timed_out(job: JobStatus) -> Outcome:
+    kill_after = conf.current().kill_after.total_seconds()
+    error = TimedOut(
+        f"The attempt ran for longer than its timeout of {run.timeout_of(job)} and did not stop "
+        f"within {kill_after:g} s more: its runner was killed."
+    )
+    outcome = verdict.of_error(job, error)
+    assert isinstance(outcome, Failed)  # noqa: S101 - TimedOut is neither Snooze nor Cancel
+    return outcome
+
+
+def _describe(death: Death) -> str:
+    memory = f"; its peak memory was {death.peak_memory / MIB:.0f} MiB" if death.peak_memory else ""
+    if death.code >= 0:
+        return (
+            f"The runner's process exited with code {death.code} in the middle of the job{memory}."
+        )
+    name = signal.Signals(-death.code).name
+    guess = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
+    return f"The runner was killed by {name}{guess}{memory}."
+
+
+def _show(settled: Sequence[Settled], worker_name: str) -> None:
+    ended = [
+        registries.Ended(
+            job_id=end.job_id,
+            queue=end.queue,
+            claim=end.claim,
+            status=end.status,
+            working_seconds=0,
+            error=end.error,
+        )
+        for end in settled
+    ]
+    try:
+        registries.record_end(client.for_work(), worker_name=worker_name, ended=ended)
+    except client.Unreachable as error:
+        logger.warning("Redis is unreachable: the dashboard misses an entry (%s)", error)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

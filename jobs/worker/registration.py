@@ -1,0 +1,156 @@
+"""The worker's own row: registered at its start, renewed by heartbeats, closed at its end."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from jobs import conf, json_values
+from jobs.errors import NameTaken
+from jobs.models import JobWorker, clock
+from jobs.models.job_status import new_job_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a worker says of itself."""
+
+    name: str
+    queues: tuple[str, ...]
+    concurrency: int
+    release: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A row that says this worker runs it."""
+
+    job_id: UUID
+    claim: int
+    is_cancel_requested: bool
+
+
+def describe_this_process(name: str, queues: tuple[str, ...], concurrency: int) -> Identity:
+    """Return the identity of a worker in this process."""
+    return Identity(
+        name=name,
+        queues=queues,
+        concurrency=concurrency,
+        release=os.environ.get("RELEASE", ""),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def register(identity: Identity) -> tuple[UUID, list[UUID]]:
+    """Insert this worker's row.
+
+    Returns:
+        Its id, and the ids of dead workers of this name, which it takes over: rescue their jobs.
+
+    Raises:
+        NameTaken: A living worker has this name.
+    """
+    lost = []
+    for other in JobWorker.objects.filter(name=identity.name, stopped_at=None, dead_at=None):
+        if _is_alive(other, identity):
+            raise NameTaken(
+                f"A living worker is named {identity.name!r} (pid {other.pid} on {other.host}). "
+                "Choose another --name, or wait until its lease has run out."
+            )
+        lost.append(other.id)
+    worker_id = new_job_id()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO job_workers (id, name, host, pid, queues, concurrency, release,
+                started_at, heartbeat_at, runners)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, {clock.WALL}, {clock.WALL}, '[]')
+            """,
+            [
+                worker_id,
+                identity.name,
+                identity.host,
+                identity.pid,
+                list(identity.queues),
+                identity.concurrency,
+                identity.release,
+            ],
+        )
+    return worker_id, lost
+
+
+def _is_alive(other: JobWorker, identity: Identity) -> bool:
+    if other.host == identity.host and (other.pid == identity.pid or not _runs(other.pid)):
+        return False  # it died here, without a word
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {clock.WALL} - heartbeat_at < %s FROM job_workers WHERE id = %s",
+            [conf.current().lease, other.id],
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def beat(worker_id: UUID, runners: list[dict[str, Any]]) -> bool:
+    """Renew the worker's heartbeat; False when it has been declared dead, which it stays."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE job_workers SET heartbeat_at = {clock.WALL}, runners = %s::jsonb
+            WHERE id = %s AND dead_at IS NULL
+            """,
+            [json_values.dump(runners), worker_id],
+        )
+        return bool(cursor.rowcount)
+
+
+def held(worker_id: UUID) -> list[Held]:
+    """Return the rows that say this worker runs them; by the index of living jobs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, claim, cancel_requested_at IS NOT NULL FROM job_statuses
+            WHERE status = 'started' AND worker_id = %s
+            """,
+            [worker_id],
+        )
+        return [
+            Held(job_id=job_id, claim=claim, is_cancel_requested=asked)
+            for job_id, claim, asked in cursor.fetchall()
+        ]
+
+
+def close(worker_id: UUID) -> None:
+    """Record the worker's orderly end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE job_workers SET stopped_at = {clock.WALL}, runners = '[]' WHERE id = %s",
+            [worker_id],
+        )
+
+
+def terminate_backends(application_name: str) -> None:
+    """End what a killed runner still executes in PostgreSQL; it can't cancel it itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            [application_name],
+        )

@@ -1,0 +1,132 @@
+"""One attempt: build the job, watch it, perform it; whatever happens becomes an outcome."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections, reset_queries, transaction
+
+from jobs import conf, json_values, registry
+from jobs.errors import (
+    InvalidResult,
+    JobCancelled,
+    JobInterrupted,
+    JobTimeout,
+    ResultTooLarge,
+    StaleAttempt,
+    TimedOut,
+)
+from jobs.lifecycle import verdict
+from jobs.lifecycle.outcomes import Cancelled, Completed, Outcome, Settlement
+from jobs.lifecycle.settle import Settled, settle
+from jobs.models import JobStatus
+from jobs.processes import connection as job_connections
+from jobs.spec import JobSpec
+from jobs.worker.context import Context, Side
+from jobs.worker.watch import Reason, Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """An attempt that has ended: still to be settled, unless its own commit has done it."""
+
+    settlement: Settlement
+    settled: list[Settled] | None = None
+
+
+def timeout_of(job: JobStatus) -> timedelta:
+    """Return how long an attempt of `job` may run."""
+    spec = registry.find(job.job_class)
+    return (spec.timeout if spec else None) or conf.current().timeout
+
+
+def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
+    """Run the attempt that `start` began. Never raises for what the job does.
+
+    An atomic job runs in a transaction of ours in which it is also settled: both commit or neither.
+    """
+    context = Context(job, side=side, watch=watch)
+    settled = None
+    try:
+        spec = registry.get(job.job_class)
+        if spec.atomic:
+            outcome, settled = _perform_atomically(spec, job, context, watch)
+        else:
+            outcome = Completed(result=_perform(spec, job, context, watch))
+        context.flush()
+    except BaseException as error:  # noqa: BLE001 - recorded: this is the loop's one bad item
+        watch.disarm()
+        settled = None
+        outcome = _outcome(job, error, watch)
+    reset_queries()  # with DEBUG on Django keeps every statement
+    return Ran(settlement=_settlement(job, outcome), settled=settled)
+
+
+def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> Any:
+    watch.arm(
+        job.claim,
+        timeout_seconds=timeout_of(job).total_seconds(),
+        connections=connections.all(),
+    )
+    try:
+        result = spec.perform(job.params, context)
+    finally:
+        watch.disarm()
+    if watch.reason is Reason.TIMEOUT:  # the job kept the exception to itself
+        raise JobTimeout
+    return _checked(result)
+
+
+def _perform_atomically(
+    spec: JobSpec, job: JobStatus, context: Context, watch: Watch
+) -> tuple[Outcome, list[Settled]]:
+    with transaction.atomic():
+        outcome = Completed(result=_perform(spec, job, context, watch))
+        settled = settle([_settlement(job, outcome)])
+        if not settled:
+            # Another has settled this attempt meanwhile: our writes go with it.
+            raise StaleAttempt(job_id=job.id, claim=job.claim)
+    return outcome, settled
+
+
+def _checked(result: Any) -> Any:
+    faults = list(json_values.faults(result))
+    if faults:
+        found = "; ".join(f"{fault['param']} {fault['message']}" for fault in faults[:5])
+        raise InvalidResult(f"What _perform returned can't be stored: {found}.")
+    size_bytes = len(json_values.dump(result).encode())
+    limit_bytes = conf.current().max_result_bytes
+    if size_bytes > limit_bytes:
+        raise ResultTooLarge(size_bytes=size_bytes, limit_bytes=limit_bytes)
+    return result
+
+
+def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
+    if watch.reason is not None or isinstance(error, JobCancelled | JobInterrupted | JobTimeout):
+        # The connection may have a late cancel on its way to it.
+        for wrapper in connections.all(initialized_only=True):
+            job_connections.discard(wrapper)
+    match watch.reason:
+        case Reason.TIMEOUT:
+            late = TimedOut(f"The attempt ran for longer than its timeout of {timeout_of(job)}.")
+            return verdict.of_error(job, late.with_traceback(error.__traceback__))
+        case Reason.CANCEL:
+            return Cancelled(reason="cancelled while it ran")  # the row knows by whom and why
+        case Reason.INTERRUPT:
+            return verdict.of_interruption(job)
+        case None:
+            return verdict.of_error(job, error)
+
+
+def _settlement(job: JobStatus, outcome: Outcome) -> Settlement:
+    return Settlement(job_id=job.id, claim=job.claim, outcome=outcome, peak_memory=peak_memory())
+
+
+def peak_memory() -> int:
+    """Return the most memory this process has ever held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

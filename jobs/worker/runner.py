@@ -1,0 +1,315 @@
+"""The runner: a warm child that claims, starts, runs and settles, job after job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from jobs import conf
+from jobs.broker import claim, client, registries
+from jobs.broker import push as broker_push
+from jobs.dispatch import outbox
+from jobs.lifecycle.outcomes import Completed, Failed, Settlement
+from jobs.lifecycle.settle import Settled, settle
+from jobs.lifecycle.start import start
+from jobs.models import JobStatus
+from jobs.processes import channel
+from jobs.processes.connection import discard, unit_of_work
+from jobs.statuses import Status
+from jobs.worker import plain, run
+from jobs.worker.context import Side
+from jobs.worker.guard import Guard
+from jobs.worker.watch import Watch
+
+logger = logging.getLogger("jobs.worker")
+
+T = TypeVar("T")
+
+# How long an idle runner waits for a push. A plain rq job wakes nobody and is found by the next look.
+IDLE_SECONDS = 0.25
+BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+# What PostgreSQL or Redis does when it is down, restarting, or failing over.
+OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
+
+
+@dataclass(slots=True, kw_only=True)
+class Orders:
+    """What the supervisor tells a runner when it is made."""
+
+    worker_id: UUID
+    worker_name: str
+    queues: list[str]
+    rationed: bool  # claims only what the supervisor grants (--max-jobs)
+
+
+def main(end: socket.socket, message: channel.Message) -> None:
+    """Be a runner until the supervisor says drain, or is gone; the mother's entry."""
+    orders = Orders(
+        worker_id=UUID(message["worker_id"]),
+        worker_name=message["name"],
+        queues=message["queues"],
+        rationed=message["rationed"],
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The supervisor decides when a job is interrupted. A handler, not SIG_IGN: that would pass
+        # through exec, and the job's own children could no longer be terminated.
+        signal.signal(number, _leave_it_to_the_supervisor)
+    _mark_connection(orders)
+    watch = Watch()
+    watch.install()
+    guard = Guard(end=end, watch=watch, rationed=orders.rationed)
+    threading.Thread(target=guard.run, name="guard", daemon=True).start()
+    _Runner(orders=orders, end=end, watch=watch, guard=guard).loop()
+
+
+def _leave_it_to_the_supervisor(_number: int, _frame: object) -> None:
+    return
+
+
+def application_name(worker_id: UUID, pid: int) -> str:
+    """Return the name under which a runner's backends stand in pg_stat_activity; at most 63 bytes."""
+    return f"jobsite {worker_id} {pid}"
+
+
+def _mark_connection(orders: Orders) -> None:
+    if conf.current().behind_pooler:
+        return
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    options["application_name"] = application_name(orders.worker_id, os.getpid())
+    # A killed runner's statement ends within a second; without it PostgreSQL would finish it first.
+    watched = "-c client_connection_check_interval=1000"
+    options["options"] = f"{options.get('options', '')} {watched}".strip()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Runner:
+    orders: Orders
+    end: socket.socket
+    watch: Watch
+    guard: Guard
+    side: Side = field(default_factory=Side)
+    jobs_run: int = 0
+    unreturned: list[str] = field(
+        default_factory=list
+    )  # claimed ids to put back when Redis answers
+
+    def loop(self) -> None:
+        """Claim and run until drained, or due for replacement."""
+        failures = 0
+        while not self.guard.draining.is_set() and not self._is_worn():
+            try:
+                self._return_claims()
+                if self.guard.may_claim():
+                    self._next()
+                else:
+                    time.sleep(0.01)  # the ration comes with the end of another runner's job
+                failures = 0
+            except OUTAGES as error:
+                self._recover(error, failures)
+                failures += 1
+        self.side.close()
+
+    def _next(self) -> None:
+        taken = claim.take(client.for_work(), self.orders.queues, self.orders.worker_id, count=1)
+        if not taken:
+            self._say(say="idle")
+            claim.wait(client.for_work(), self.orders.queues, seconds=IDLE_SECONDS)
+            return
+        self.guard.spend()
+        [(queue, entry_id)] = taken
+        self._say(say="claimed", ids=[entry_id])
+        try:
+            with unit_of_work():
+                started = self._start(entry_id)
+        except OUTAGES:
+            # Whether the start was committed nobody knows: the keeper settles it if it was.
+            self.unreturned.append(entry_id)
+            raise
+        if started is not None:
+            self._work(started)
+        elif self._is_ours(entry_id):
+            self._drop(entry_id)  # a duplicate, cancelled meanwhile, or running elsewhere
+        else:
+            self._run_plain(entry_id, queue)
+
+    def _return_claims(self) -> None:
+        if self.unreturned:
+            claim.put_back(client.for_work(), self.orders.worker_id, self.unreturned)
+            self.unreturned.clear()
+            self._say(say="ended", status="put back", counts=False)
+
+    def _start(self, entry_id: str) -> JobStatus | None:
+        job_id = _uuid(entry_id)
+        moved = start([job_id], worker_id=self.orders.worker_id) if job_id else []
+        return moved[0] if moved else None
+
+    @staticmethod
+    def _is_ours(entry_id: str) -> bool:
+        job_id = _uuid(entry_id)
+        return job_id is not None and JobStatus.objects.filter(id=job_id).exists()
+
+    def _drop(self, entry_id: str) -> None:
+        claim.forget(client.for_work(), self.orders.worker_id, [entry_id])
+        self._say(say="ended", status="dropped", counts=False)
+
+    def _run_plain(self, entry_id: str, queue: str) -> None:
+        claim.forget(client.for_work(), self.orders.worker_id, [entry_id])
+        with unit_of_work():
+            status = plain.run(
+                client.for_work(),
+                entry_id=entry_id,
+                queue_name=queue,
+                worker_name=self.orders.worker_name,
+            )
+        # rq's timeout has used the alarm.
+        self.watch.install()
+        self.jobs_run += 1
+        self._say(say="ended", status=status, counts=True)
+
+    def _work(self, job: JobStatus) -> None:
+        begun = time.monotonic()
+        timeout_seconds = run.timeout_of(job).total_seconds()
+        self._say(
+            say="started",
+            job_id=str(job.id),
+            claim=job.claim,
+            job_class=job.job_class,
+            attempt=job.attempt,
+            timeout_seconds=timeout_seconds,
+        )
+        logger.info("Working on %s (%s, attempt %d)", job.id, job.job_class, job.attempt)
+        self._show_start(job, timeout_seconds)
+        with unit_of_work():
+            ran = run.attempt(job, watch=self.watch, side=self.side)
+        settled = ran.settled
+        if settled is None:
+            settled = self._settle(ran.settlement)
+        self.jobs_run += 1
+        self._show_end(job, ran.settlement, settled, time.monotonic() - begun)
+        status = settled[0].status if settled else "stale"
+        self._say(say="ended", status=str(status), counts=True)
+
+    def _settle(self, settlement: Settlement) -> list[Settled]:
+        """Record the outcome, however long PostgreSQL is away: the work has been done."""
+        failures = 0
+        while True:
+            try:
+                with unit_of_work():
+                    return settle([settlement])
+            except (DatabaseError, InterfaceError) as error:
+                self._recover(error, failures)
+                failures += 1
+
+    def _show_start(self, job: JobStatus, timeout_seconds: float) -> None:
+        shown = broker_push.description(job.job_class, outbox.shown_params(job))
+        self._show(
+            lambda redis: registries.record_start(
+                redis,
+                worker_name=self.orders.worker_name,
+                worker_id=self.orders.worker_id,
+                started=[
+                    registries.Started(
+                        job_id=job.id,
+                        queue=job.queue,
+                        claim=job.claim,
+                        data=shown,
+                        created_at=job.created_at,
+                        timeout_seconds=timeout_seconds,
+                    )
+                ],
+            )
+        )
+
+    def _show_end(
+        self, job: JobStatus, settlement: Settlement, settled: list[Settled], seconds: float
+    ) -> None:
+        if not settled:
+            logger.warning(
+                "Job %s has moved on since claim %d: this attempt's outcome was dropped",
+                job.id,
+                job.claim,
+            )
+            return
+        [end] = settled
+        log_end(end)
+        outcome = settlement.outcome
+        ended = registries.Ended(
+            job_id=job.id,
+            queue=job.queue,
+            claim=job.claim,
+            status=end.status,
+            working_seconds=seconds,
+            result=outcome.result if isinstance(outcome, Completed) else None,
+            error=(outcome.traceback or end.error) if isinstance(outcome, Failed) else end.error,
+        )
+        self._show(
+            lambda redis: registries.record_end(
+                redis, worker_name=self.orders.worker_name, ended=[ended]
+            )
+        )
+        if end.status is Status.QUEUED:
+            with unit_of_work():
+                outbox.push([JobStatus.objects.get(id=job.id)], at_head=True)
+
+    def _show(self, write: Callable[[Any], None]) -> None:
+        """Write what only the dashboard reads; a Redis that is away costs it, not the job."""
+        try:
+            write(client.for_work())
+        except client.Unreachable as error:
+            logger.warning("Redis is unreachable: the dashboard misses an entry (%s)", error)
+
+    def _recover(self, error: Exception, failures: int) -> None:
+        seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+        logger.warning("%s; trying again in %.1f s", str(error).strip() or type(error), seconds)
+        discard(connection)
+        self.side.close()
+        time.sleep(seconds)
+
+    def _is_worn(self) -> bool:
+        settings = conf.current()
+        return (
+            self.jobs_run >= settings.runner_max_jobs
+            or run.peak_memory() > settings.runner_max_memory
+        )
+
+    def _say(self, **message: Any) -> None:
+        channel.send(self.end, message)
+
+
+def log_end(end: Settled) -> None:
+    """Log how an attempt ended, in one line."""
+    extra = {"job_id": str(end.job_id), "queue": end.queue}
+    match end.status:
+        case Status.COMPLETED:
+            logger.info("Job %s: completed", end.job_id, extra=extra)
+        case Status.FAILED:
+            logger.error("Job %s: failed: %s", end.job_id, end.error, extra=extra)
+        case Status.RETRYING:
+            wait = end.wait.total_seconds() if end.wait else 0.0
+            logger.warning(
+                "Job %s: retrying in %.1f s: %s", end.job_id, wait, end.error, extra=extra
+            )
+        case Status.SCHEDULED:
+            wait = end.wait.total_seconds() if end.wait else 0.0
+            logger.info("Job %s: snoozed for %.1f s", end.job_id, wait, extra=extra)
+        case Status.QUEUED:
+            logger.info("Job %s: given back", end.job_id, extra=extra)
+        case _:
+            logger.info("Job %s: %s: %s", end.job_id, end.status, end.error, extra=extra)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,94 @@
+"""One runner as its supervisor knows it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs import conf
+from jobs.processes import channel
+from jobs.worker.watch import Reason
+
+
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """A place for a runner; the runner in it changes, the place stays."""
+
+    index: int
+    pid: int | None = None
+    end: socket.socket | None = None
+    forked_at: float = 0.0  # time.monotonic()
+    fork_at: float | None = 0.0  # when to ask for the next runner; None: one is here or on its way
+    failures: int = 0  # runners in a row that died young and idle
+    announced: tuple[str, ...] = ()  # entry ids it has claimed
+    job: dict[str, Any] | None = None  # the "started" message
+    started_at: str = ""
+    kill_at: float | None = None  # time.monotonic(): after this its group is killed
+    cause: Reason | None = None  # why
+    was_killed: bool = False  # by us, for that cause
+    is_idle: bool = False  # found nothing since its last job
+    granted: bool = False  # may claim one job (--max-jobs)
+
+    def place(self, pid: int, end: socket.socket) -> None:
+        """Put a fresh runner here."""
+        end.setblocking(False)
+        self.pid, self.end, self.forked_at = pid, end, time.monotonic()
+        self.clear()
+
+    def empty(self) -> None:
+        """Take the dead runner out."""
+        if self.end is not None:
+            self.end.close()
+        self.pid = self.end = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the job: it has ended."""
+        self.announced, self.job, self.kill_at, self.cause = (), None, None, None
+        self.was_killed = self.is_idle = False
+
+    def begin(self, message: channel.Message) -> None:
+        """Note the attempt that has begun, and when it must be over."""
+        self.job = message
+        self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        late = conf.current().kill_after.total_seconds()
+        self.kill_at = time.monotonic() + message["timeout_seconds"] + late
+        self.cause = Reason.TIMEOUT
+
+    def stop(self, reason: Reason) -> None:
+        """Tell its job to stop, and kill it when it doesn't in time."""
+        if self.job is None:
+            return
+        self.say(say="stop", reason=str(reason), claim=self.job["claim"])
+        late = conf.current().kill_after.total_seconds()
+        self.kill_at, self.cause = time.monotonic() + late, reason
+
+    def say(self, **message: Any) -> None:
+        """Send the runner a message; one that is dead doesn't mind."""
+        if self.end is not None:
+            channel.send(self.end, message)
+
+    def kill(self) -> None:
+        """Kill the runner and everything its job has started."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the worker's row says of this runner."""
+        if self.job is None:
+            return {"pid": self.pid}
+        return {
+            "pid": self.pid,
+            "job_id": self.job["job_id"],
+            "claim": self.job["claim"],
+            "job_class": self.job["job_class"],
+            "attempt": self.job["attempt"],
+            "started_at": self.started_at,
+        }

@@ -1,0 +1,124 @@
+"""The runner's watch over its attempt: timeout, cancel and interruption reach the job's own code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import psycopg2
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE
+
+from jobs.errors import JobCancelled, JobInterrupted, JobTimeout
+
+# A job may lose the exception (a bare except, a __del__): it is raised again so often.
+REPEAT_SECONDS = 0.5
+
+
+class Reason(StrEnum):
+    """Why the job is told to stop."""
+
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+    INTERRUPT = "interrupt"
+
+
+_ERRORS: dict[Reason, type[BaseException]] = {
+    Reason.TIMEOUT: JobTimeout,
+    Reason.CANCEL: JobCancelled,
+    Reason.INTERRUPT: JobInterrupted,
+}
+
+
+class Watch:
+    """One for each runner. `arm` and `disarm` belong to the main thread, the rest to the guard's.
+
+    An exception is raised in the main thread, by SIGALRM's handler, and only between `arm` and
+    `disarm`: while the job's own code is on the stack.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed = False
+        self._claim = -1
+        self._deadline = 0.0  # time.monotonic()
+        self._reason: Reason | None = None
+        self._connections: Sequence[BaseDatabaseWrapper] = ()
+        self._main = threading.main_thread().ident or 0
+
+    def install(self) -> None:
+        """Take over SIGALRM; in the main thread."""
+        signal.signal(signal.SIGALRM, self._on_alarm)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the last attempt was told to stop, whatever became of the exception."""
+        return self._reason
+
+    def arm(
+        self, claim: int, *, timeout_seconds: float, connections: Sequence[BaseDatabaseWrapper]
+    ) -> None:
+        """Begin to watch the attempt with this claim.
+
+        Args:
+            claim: Commands that name another one are ignored.
+            timeout_seconds: After so long JobTimeout is raised, again and again.
+            connections: The job's; a statement that runs on one of them is cancelled.
+        """
+        with self._lock:
+            self._claim, self._reason, self._connections = claim, None, connections
+            self._deadline = time.monotonic() + timeout_seconds
+            self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, timeout_seconds, REPEAT_SECONDS)
+
+    def disarm(self) -> None:
+        """End the watch; may be called twice, since the alarm can strike within the first call."""
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with self._lock:  # no statement of ours is cancelled after this
+            self._connections = ()
+
+    def stop(self, reason: Reason, *, claim: int) -> None:
+        """Tell the attempt with this claim to stop; from the guard's thread."""
+        with self._lock:
+            if not self._armed or claim != self._claim or self._reason is not None:
+                return
+            self._reason = reason
+        self.press()
+
+    def obey_cancel(self) -> None:
+        """Note that the job itself has just learnt of its cancel; in the main thread."""
+        self._reason = self._reason or Reason.CANCEL
+
+    def press(self) -> None:
+        """Interrupt what the job is doing, if it should have stopped and hasn't: its code and its SQL."""
+        with self._lock:
+            if not self._armed:
+                return
+            if self._reason is None and time.monotonic() < self._deadline:
+                return
+            for wrapper in self._connections:
+                _cancel_statement(wrapper.connection)
+            signal.pthread_kill(self._main, signal.SIGALRM)
+
+    def _on_alarm(self, _number: int, _frame: object) -> None:
+        if not self._armed:
+            return
+        if self._reason is None:
+            if time.monotonic() < self._deadline:
+                return  # a late signal that was meant for the attempt before
+            self._reason = Reason.TIMEOUT
+        raise _ERRORS[self._reason]
+
+
+def _cancel_statement(raw: Any) -> None:
+    # psycopg2 sits a statement out, whatever signal arrives; another thread may cancel it.
+    if raw is not None and not raw.closed:
+        with contextlib.suppress(psycopg2.Error):
+            if raw.info.transaction_status == TRANSACTION_STATUS_ACTIVE:
+                raw.cancel()
