@@ -56,6 +56,7 @@ class Child:
         self.quick_deaths = 0
         self.restart_at: float | None = None
         self.reload_until: float | None = None
+        self.is_silent = False
         self._rest = b""
         self.start()
 
@@ -79,21 +80,26 @@ class Child:
         if self.process.stdout:
             os.set_blocking(self.process.stdout.fileno(), False)
 
-    def read(self) -> list[str] | None:
-        """Return the whole lines said since the last call; None once the stream has ended."""
+    def read(self) -> list[str]:
+        """Return the whole lines of one more chunk; `is_silent` says whether there was none."""
         stream = self.process.stdout
-        if stream is None or stream.closed:
-            return None
-        try:
-            data = os.read(stream.fileno(), _CHUNK_BYTES)
-        except BlockingIOError:
-            return []
+        data = b""
+        if stream and not stream.closed:
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(stream.fileno(), _CHUNK_BYTES)
+        self.is_silent = not data
         *whole, self._rest = (self._rest + data).split(b"\n")
-        if not data and self._rest:
-            whole, self._rest = [self._rest], b""
+        return self._note(whole)
+
+    def read_rest(self) -> list[str]:
+        """Return a last line that has no end. Call when the process is gone and silent."""
+        rest, self._rest = self._rest, b""
+        return self._note([rest] if rest else [])
+
+    def _note(self, whole: list[bytes]) -> list[str]:
         lines = [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
         self.tail.extend(lines)
-        return lines if data or lines else None
+        return lines
 
     @property
     def has_ended(self) -> bool:
@@ -107,6 +113,8 @@ class Child:
 
     def kill(self) -> None:
         """Kill the process and all of its group."""
+        if self.has_ended:
+            return
         if self.program.has_terminal:
             self.process.kill()
             return

@@ -57,8 +57,9 @@ def choose(folder: Folder, given: Mapping[str, str], *, is_fresh: bool = False) 
     postgres = None if given.get("DATABASE_URL") else postgres_server.find(folder)
     valkey = None if given.get("REDIS_URL") else valkey_server.find(folder)
     if is_fresh:
-        for server in filter(None, (postgres, valkey)):
-            shutil.rmtree(server.data, ignore_errors=True)
+        for data in (postgres and postgres.data, valkey and valkey.data):
+            if data:
+                shutil.rmtree(data, ignore_errors=True)
     if postgres:
         postgres_server.check(postgres)
     return Servers(postgres=postgres, valkey=valkey, given=given)

@@ -22,6 +22,7 @@ BACKOFF_SECONDS = 0.5
 _STEP_SECONDS = 0.1
 _SHORT_STEP_SECONDS = 0.02
 _SERVERS_PHASE = 2
+_MAX_LAST_CHUNKS = 100
 
 
 class Stack:
@@ -129,21 +130,23 @@ class Stack:
         for key, _ in self._selector.select(seconds):
             if isinstance(key.data, Child):
                 self._read(key.data)
+                if key.data.is_silent:
+                    self._forget_stream(key.data)
             else:
                 self._signals.clear_wakes()
 
-    def _read(self, child: Child) -> bool:
-        lines = child.read()
-        for line in lines or ():
-            self._sink(child.program.name, line)
-        if lines is None:
-            self._forget_stream(child)
-        return bool(lines)
+    def _read(self, child: Child) -> None:
+        for line in child.read():
+            self.say(child.program.name, line)
 
     def _read_rest(self, child: Child) -> None:
-        while self._read(child):
-            pass
         # A grandchild may still hold the other end; what it says later is not ours to wait for.
+        for _ in range(_MAX_LAST_CHUNKS):
+            self._read(child)
+            if child.is_silent:
+                break
+        for line in child.read_rest():
+            self.say(child.program.name, line)
         self._forget_stream(child)
 
     def _forget_stream(self, child: Child) -> None:

@@ -116,6 +116,15 @@ def test_a_dead_child_is_started_again(stack, said):
     assert ("web", "[killed by SIGKILL; starts again in 0.01 s]") in said
 
 
+def test_a_last_line_without_an_end_is_shown_too(stack, said):
+    script = "import sys; sys.stdout.write('x' * 200_000 + '\\nlast words')"
+    child = stack.start(a_program("web", script, runs_once=True))
+
+    stack.wait_until(lambda: child.has_ended and len(said) == 2, seconds=20, what="The child")
+
+    assert said == [("web", "x" * 200_000), ("web", "last words")]
+
+
 def test_a_crash_loop_asks_for_the_end_and_shows_the_last_lines(stack):
     stack.start(a_program("web", "import sys; sys.exit('no such setting')"))
 
