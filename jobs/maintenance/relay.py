@@ -1,0 +1,133 @@
+"""The relay: promote jobs whose time has come, and push again what Redis has lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from jobs import conf
+from jobs.broker import client as broker_client
+from jobs.broker import lost
+from jobs.broker.client import Client
+from jobs.broker.lost import Sight
+from jobs.dispatch import outbox
+from jobs.maintenance import queued
+from jobs.maintenance.queued import Queued
+from jobs.models import JobWorker
+from jobs.statuses import Status
+
+logger = logging.getLogger("jobs.maintenance")
+
+PROMOTED_AT_ONCE = 200
+PROMOTIONS_A_PASS = 25  # then the other duties have their turn
+PAGE = 500  # rows of a queue that one pass compares
+PUSHED_AT_ONCE = 100  # a whole row may be a megabyte of params
+
+
+def promote() -> int:
+    """Move due jobs and push them: scheduled, retrying -> queued. Return how many moved.
+
+    Opens its own transactions. Two relays at once promote each job once: a row that one of them
+    locks is skipped by the other. What can't be pushed is found by `push_lost`.
+    """
+    return sum(_promote(timed) for timed in sorted(queued.TIMED))
+
+
+def _promote(timed: Status) -> int:
+    count = 0
+    for _ in range(PROMOTIONS_A_PASS):
+        jobs = queued.promote(timed, limit=PROMOTED_AT_ONCE)
+        if jobs:
+            outbox.push(jobs)
+        count += len(jobs)
+        if len(jobs) < PROMOTED_AT_ONCE:
+            break
+    return count
+
+
+def push_lost() -> int:
+    """Push again the queued jobs that Redis doesn't have; return how many.
+
+    Lost is a job whose entry is missing or bears another claim than the row, and every job of a
+    queue whose list and claims are empty. Compares the oldest rows of each queue, which go to the
+    head; or all rows where Redis was flushed, or where a whole page is lost. What a living worker
+    has claimed isn't lost. A push too many is harmless: the start moves no row twice.
+
+    Raises:
+        broker.client.Unreachable: Redis is down or hangs; the next pass begins anew.
+    """
+    redis = broker_client.for_work()
+    if not lost.is_checked(redis):
+        return _check_all(redis)
+    rows_by_queue = queued.overdue(limit=PAGE)
+    if not rows_by_queue:
+        return 0
+    sight = _look(redis, list(rows_by_queue))
+    lost_by_queue = {
+        queue: _lost(redis, rows, sight, is_empty=queue in sight.empty)
+        for queue, rows in rows_by_queue.items()
+    }
+    if any(len(rows) == PAGE for rows in lost_by_queue.values()):
+        return _check_all(redis)
+    count = 0
+    for queue, rows in lost_by_queue.items():
+        pushed = _push_at_head(rows)
+        _report(queue, pushed)
+        count += pushed
+    return count
+
+
+def _check_all(redis: Client) -> int:
+    lost.begin_check(redis)
+    names = dict.fromkeys([*conf.current().queues, *queued.queues()])
+    count = sum(_refill(redis, queue) for queue in names)
+    lost.end_check(redis)
+    return count
+
+
+def _refill(redis: Client, queue: str) -> int:
+    # What was dispatched since the loss lies aside, so that older jobs stand before it and a runner
+    # may begin with the oldest at once.
+    sight = _look(redis, [queue])
+    is_empty = lost.set_aside(redis, queue) == 0 and queue in sight.empty
+    count = 0
+    for page in queued.pages(queue, size=PAGE):
+        rows = _lost(redis, page, sight, is_empty=is_empty)
+        count += sum(_push(chunk) for chunk in _chunks(rows))
+    lost.bring_back(redis, queue)
+    _report(queue, count)
+    return count
+
+
+def _look(redis: Client, queues: Sequence[str]) -> Sight:
+    living = JobWorker.objects.filter(stopped_at=None, dead_at=None).values_list("id", flat=True)
+    return lost.look(redis, queues, list(living))
+
+
+def _lost(redis: Client, rows: Sequence[Queued], sight: Sight, *, is_empty: bool) -> list[Queued]:
+    unclaimed = [row for row in rows if str(row.job_id) not in sight.held]
+    if is_empty:
+        return unclaimed
+    missing = lost.missing(redis, {row.job_id: row.claim for row in unclaimed})
+    return [row for row in unclaimed if row.job_id in missing]
+
+
+def _push_at_head(rows: Sequence[Queued]) -> int:
+    # The last first: each chunk goes before what was pushed already.
+    return sum(_push(chunk, at_head=True) for chunk in reversed(_chunks(rows)))
+
+
+def _chunks(rows: Sequence[Queued]) -> list[Sequence[Queued]]:
+    return [rows[i : i + PUSHED_AT_ONCE] for i in range(0, len(rows), PUSHED_AT_ONCE)]
+
+
+def _push(rows: Sequence[Queued], *, at_head: bool = False) -> int:
+    jobs = queued.still(rows)
+    if jobs and not outbox.push(jobs, at_head=at_head):
+        raise broker_client.Unreachable("the outbox leaves Redis alone for a moment")
+    return len(jobs)
+
+
+def _report(queue: str, count: int) -> None:
+    if count:
+        logger.warning("Pushed %d jobs of queue %s that Redis had lost", count, queue)
