@@ -27,7 +27,7 @@ _SECOND_JOB = {
     "queue": "low",
 }
 _TERMINAL = {"completed", "failed", "cancelled"}
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 _WAIT_SECONDS = 120.0
 
 
@@ -78,7 +78,8 @@ def _show(url: str, token: str, stream: Stream, is_stopping: Callable[[], bool])
             stream.line("first job", said)
             shown = said
         if job["status"] in _TERMINAL:
-            stream.line("first job", f"curl -s -H 'Authorization: Bearer {token}' {url}")
+            bearer = f"-H 'Authorization: Bearer {token}'"
+            stream.write(f"\n  Its whole answer:\n\n    curl -s {bearer} {url}\n")
             return
         if time.monotonic() > until:
             stream.line("first job", f"not at its end after {_WAIT_SECONDS:g} s: {url}")
@@ -93,7 +94,8 @@ def _describe(job: Mapping[str, Any]) -> str:
         case "failed" | "cancelled" as end, _:
             return f"{end}: {job.get('error')}"
         case status, {"done": done, "total": total, "message": message}:
-            return f"{status}: {done:,} of {total or '?'} {message or ''}".rstrip()
+            share = f"{done:,} of {total:,}" if total else f"{done:,}"
+            return f"{status}: {share} {message or ''}".rstrip()
         case status, _:
             return f"{status}"
 
