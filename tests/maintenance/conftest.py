@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from redis import Redis
@@ -9,20 +10,23 @@ from jobs.broker import client
 from jobs.dispatch import outbox
 
 
+@pytest.fixture(autouse=True)
+def production_times(settings) -> None:
+    """The waits that users have; nothing here waits for them."""
+    times = {"HEARTBEAT": timedelta(seconds=5), "LEASE": timedelta(seconds=30)}
+    settings.JOBS = settings.JOBS | times
+
+
 @pytest.fixture
-def redis() -> Iterator[Redis]:
-    """The tests' Redis, empty; what an earlier test found unreachable is forgotten."""
-    client._client.cache_clear()
+def redis(redis: Redis) -> Iterator[Redis]:
+    """The tests' Redis; what an earlier test found unreachable is forgotten."""
     outbox._breaker.closed_at = 0.0
-    connection = client.for_work()
-    connection.flushdb()
-    yield connection
-    client._client.cache_clear()
+    yield redis
     outbox._breaker.closed_at = 0.0
 
 
 @pytest.fixture
-def dead_redis(redis: Redis, settings) -> Callable[[], Redis]:
+def dead_redis(redis: Redis, settings) -> Iterator[Callable[[], Redis]]:
     """Nobody listens where Redis should be, until the fixture is called."""
     living = settings.RQ_QUEUES
 
@@ -35,4 +39,5 @@ def dead_redis(redis: Redis, settings) -> Callable[[], Redis]:
     address = "unix:///nonexistent/redis.sock"
     settings.RQ_QUEUES = {name: {**queue, "URL": address} for name, queue in living.items()}
     client._client.cache_clear()
-    return revive
+    yield revive
+    revive()

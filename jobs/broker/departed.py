@@ -1,0 +1,71 @@
+"""What workers that have ended left in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from redis import Redis
+
+from jobs.broker import keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """A worker that is dead or stopped."""
+
+    worker_id: UUID
+    name: str
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An attempt that the dashboard shows as running."""
+
+    job_id: UUID
+    claim: int
+    queue: str
+    worker_name: str
+
+
+def with_leavings(client: Redis, departed: Sequence[Departed]) -> list[Departed]:
+    """Return those that left claims, or are still shown: one pipeline."""
+    with client.pipeline(transaction=False) as pipe:
+        for worker in departed:
+            pipe.exists(keys.claims(worker.worker_id), keys.worker(worker.name))
+        answers = pipe.execute()
+    return [worker for worker, count in zip(departed, answers, strict=True) if count]
+
+
+def running(client: Redis, queues: Sequence[str]) -> list[Running]:
+    """Return what rq's started registries hold of our jobs; plain rq jobs are rq's own business."""
+    with client.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.zrange(keys.started(queue), 0, -1)
+        answers = pipe.execute()
+    found = [
+        (queue, *attempt)
+        for queue, members in zip(queues, answers, strict=True)
+        for attempt in map(_attempt, members)
+        if attempt is not None
+    ]
+    with client.pipeline(transaction=False) as pipe:
+        for _, job_id, claim in found:
+            pipe.hget(keys.execution(job_id, claim), "worker_name")
+        names = pipe.execute()
+    return [
+        Running(job_id=job_id, claim=claim, queue=queue, worker_name=(name or b"").decode())
+        for (queue, job_id, claim), name in zip(found, names, strict=True)
+    ]
+
+
+def _attempt(member: bytes) -> tuple[UUID, int] | None:
+    job_id, _, claim = member.decode(errors="replace").partition(":")
+    if not claim.isdecimal():
+        return None
+    try:
+        return UUID(job_id), int(claim)
+    except ValueError:
+        return None

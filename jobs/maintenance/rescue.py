@@ -1,0 +1,148 @@
+"""The rescue: what dead workers held is settled, put back, and taken off the dashboard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+from jobs import conf
+from jobs.broker import client as broker_client
+from jobs.broker.departed import Departed
+from jobs.errors import WorkerLost
+from jobs.lifecycle import settle, verdict
+from jobs.lifecycle.outcomes import Settlement
+from jobs.lifecycle.settle import Settled
+from jobs.maintenance import leavings
+from jobs.maintenance.watch import Watch
+from jobs.models import JobStatus, JobWorker, clock, locking
+from jobs.statuses import Status
+
+logger = logging.getLogger("jobs.maintenance")
+
+SETTLED_AT_ONCE = 500
+
+
+def rescue(watch: Watch) -> list[Settled]:
+    """Declare silent workers dead and settle what dead and stopped workers left started.
+
+    started -> retrying, failed, cancelled. Opens its own transactions. Safe with two leaders: a
+    death is a compare-and-set on the heartbeat, a settlement is fenced by the claim. Repeats
+    nothing that is done, finishes what was begun.
+
+    Raises:
+        broker.client.Unreachable: The rows are settled; Redis is cleared by a later pass.
+    """
+    for worker_id, heartbeat_at in watch.look().items():
+        _declare_dead(worker_id, heartbeat_at)
+    settled = settle_orphans()
+    leavings.clear(_departed())
+    leavings.show_ends()
+    return settled
+
+
+def rescue_worker(worker_id: UUID, error: WorkerLost) -> list[Settled]:
+    """Settle what one worker left, whose death is certain: its name is being taken over.
+
+    started -> retrying, failed, cancelled. Opens its own transactions. Dead stays dead: its next
+    heartbeat and start are refused. Redis down: logged, the leader's rescue clears it later.
+
+    Args:
+        worker_id: The JobWorker row of the dead worker.
+        error: What the attempts' error says.
+    """
+    worker = JobWorker.objects.filter(id=worker_id)
+    worker.filter(dead_at=None).update(dead_at=RawSQL(clock.WALL, ()))
+    settled = settle_lost(JobStatus.objects.filter(worker=worker_id, status=Status.STARTED), error)
+    try:
+        leavings.clear(
+            Departed(worker_id=row.id, name=row.name, queues=tuple(row.queues)) for row in worker
+        )
+    except broker_client.Unreachable as unreachable:
+        logger.warning("Redis is unreachable: a dead worker is cleared later (%s)", unreachable)
+    return settled
+
+
+def _declare_dead(worker_id: UUID, heartbeat_at: datetime) -> None:
+    # It may have beaten since we looked; then no row moves and it lives.
+    died = JobWorker.objects.filter(
+        id=worker_id, heartbeat_at=heartbeat_at, stopped_at=None, dead_at=None
+    ).update(dead_at=RawSQL(clock.WALL, ()))
+    if died:
+        logger.error(
+            "Worker %s is dead: no heartbeat since %s",
+            worker_id,
+            heartbeat_at.isoformat(timespec="seconds"),
+            extra={"worker_id": str(worker_id)},
+        )
+
+
+def settle_orphans() -> list[Settled]:
+    """Settle the started rows whose worker is dead, has stopped a lease ago, or has no row."""
+    settled: list[Settled] = []
+    jobs = list(
+        JobStatus.objects.raw(_orphans(), [conf.current().lease.total_seconds(), SETTLED_AT_ONCE])
+    )
+    worker_by_id = JobWorker.objects.in_bulk({job.worker_id for job in jobs})
+    for job in jobs:
+        settled += settle_lost([job], WorkerLost(_why(worker_by_id.get(job.worker_id))))
+    return settled
+
+
+def _why(worker: JobWorker | None) -> str:
+    if worker is None:
+        return "The worker's record is gone."
+    said = f"{worker.name} (pid {worker.pid} on {worker.host})"
+    return f"Worker {said} died or fell silent before the attempt ended."
+
+
+def _orphans() -> str:
+    # By `job_statuses_living`: as many rows as there are running jobs.
+    return f"""
+        SELECT j.* FROM job_statuses j LEFT JOIN job_workers w ON w.id = j.worker_id
+        WHERE j.status = 'started' AND (w.id IS NULL OR w.dead_at IS NOT NULL
+            OR w.stopped_at <= {clock.WALL} - make_interval(secs => %s))
+        ORDER BY j.id LIMIT %s
+    """
+
+
+def settle_lost(jobs: Iterable[JobStatus], error: WorkerLost) -> list[Settled]:
+    """Settle the running attempts of `jobs` as lost. What has moved on meanwhile is left alone."""
+    settlements = [
+        Settlement(job_id=job.id, claim=job.claim, outcome=verdict.of_loss(job, error))
+        for job in jobs
+    ]
+    settled = locking.repeat_on_conflict(lambda: settle.settle(settlements))
+    for done in settled:
+        logger.warning(
+            "Job %s: %s (%s)",
+            done.job_id,
+            done.status,
+            done.error,
+            extra={"job_id": str(done.job_id)},
+        )
+    return settled
+
+
+def _departed() -> list[Departed]:
+    with connection.cursor() as cursor:
+        cursor.execute(_departures(), [conf.current().lease.total_seconds()])
+        return [
+            Departed(worker_id=worker_id, name=name, queues=tuple(queues))
+            for worker_id, name, queues in cursor.fetchall()
+        ]
+
+
+def _departures() -> str:
+    # Of the last day; Redis is seldom away for longer.
+    wall = clock.WALL
+    return f"""
+        SELECT id, name, queues FROM job_workers
+        WHERE dead_at > {wall} - interval '1 day'
+            OR stopped_at BETWEEN {wall} - interval '1 day' AND {wall} - make_interval(secs => %s)
+        ORDER BY coalesce(dead_at, stopped_at) DESC LIMIT 500
+    """
