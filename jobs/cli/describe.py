@@ -1,0 +1,68 @@
+"""Jobs and attempts as JSON values; their names are those of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.dispatch import outbox
+from jobs.insights import explain
+from jobs.models import JobAttempt, JobStatus
+
+
+def summary(job: JobStatus) -> dict[str, Any]:
+    """Return what a list shows of a job: neither params nor result."""
+    return {
+        "id": str(job.id),
+        "status": job.status,
+        "job": job.job_class,
+        "queue": job.queue,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "progress": job.progress,
+        "error": job.error,
+        "tags": job.tags,
+        "schedule": job.schedule or None,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "due_at": job.due_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+    }
+
+
+def whole(job: JobStatus, attempts: Sequence[JobAttempt]) -> dict[str, Any]:
+    """Return all of a job, its params redacted."""
+    return {
+        **summary(job),
+        "explanation": explain.explain(job),
+        "params": outbox.shown_params(job),
+        "result": job.result,
+        "logical_time": job.logical_time,
+        "created_by": job.created_by.get_username() if job.created_by else None,
+        "worker": job.worker.name if job.worker else None,
+        "held_by": job.held_by or None,
+        "losses": job.losses,
+        "interruptions": job.interruptions,
+        "cancel_requested_at": job.cancel_requested_at,
+        "cancel_requested_by": job.cancel_requested_by or None,
+        "cancel_reason": job.cancel_reason or None,
+        "attempts": [_attempt(attempt) for attempt in attempts],
+    }
+
+
+def _attempt(attempt: JobAttempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "status": attempt.status,
+        "worker": attempt.worker_name or None,
+        "started_at": attempt.started_at,
+        "ended_at": attempt.ended_at,
+        "due_at": attempt.due_at,
+        "error_class": attempt.error_class or None,
+        "message": attempt.message,
+        "traceback": attempt.traceback,
+        "peak_memory": attempt.peak_memory,
+        "result": attempt.result,
+    }

@@ -1,0 +1,86 @@
+"""`jobs list`: the newest jobs, filtered."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from jobs.cli import describe
+from jobs.cli.command import OK, Output, Subcommand, unusable
+from jobs.insights import search
+from jobs.models import JobStatus
+from jobs.statuses import Status
+
+MAX_LIMIT = 10_000
+_MAX_ERROR = 60
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--status", action="append", default=[], choices=[status.value for status in Status],
+        help="only this status; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--job", default="", help="only this job class")
+    parser.add_argument("--queue", default="", help="only this queue")
+    parser.add_argument("--tag", default="", help="only jobs with this tag")
+    parser.add_argument("--limit", type=int, default=20, help="at most so many (default: 20)")
+
+
+def _run(options: dict[str, Any], out: Output) -> int:
+    if not 1 <= options["limit"] <= MAX_LIMIT:
+        raise unusable(f"--limit is a number from 1 to {MAX_LIMIT:,}.")
+    where = search.Filter(
+        statuses=tuple(Status(status) for status in options["status"]),
+        job=options["job"],
+        queue=options["queue"],
+        tag=options["tag"],
+    )
+    page = search.page(where, size=options["limit"])
+    out.data([describe.summary(job) for job in page.jobs])
+    out.table(
+        ("ID", "STATUS", "JOB", "QUEUE", "ATTEMPT", "CREATED", "NOTE"),
+        [_row(job) for job in page.jobs],
+    )
+    if page.next is not None:
+        out.say(f"There are more: --limit shows up to {MAX_LIMIT:,}.")
+    return OK
+
+
+def _row(job: JobStatus) -> tuple[object, ...]:
+    return (
+        job.id,
+        job.status,
+        job.job_class,
+        job.queue,
+        f"{job.attempt}/{job.max_attempts}",
+        f"{job.created_at:%Y-%m-%d %H:%M:%S}",
+        _note(job),
+    )
+
+
+def _note(job: JobStatus) -> str:
+    if job.status == Status.STARTED:
+        return progress(job)
+    return job.error if len(job.error) <= _MAX_ERROR else f"{job.error[:_MAX_ERROR]}..."
+
+
+def progress(job: JobStatus) -> str:
+    """Return how far a job says it is: "1,200 of 28,000, loading"; empty if it says nothing."""
+    if not job.progress:
+        return ""
+    done, total = job.progress.get("done"), job.progress.get("total")
+    message = job.progress.get("message")
+    counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    return f"{counted}, {message}" if message else counted
+
+
+SUBCOMMAND = Subcommand(
+    name="list",
+    about="List jobs, newest first.",
+    examples="""\
+  manage.py jobs list --status failed --queue etl
+  manage.py jobs list --job ImportCsv --limit 5
+  manage.py jobs list --status queued --status retrying --json""",
+    add_arguments=_add_arguments,
+    run=_run,
+)
