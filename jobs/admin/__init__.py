@@ -1,0 +1,7 @@
+"""The control room: what people see and do in Django's admin."""
+
+from __future__ import annotations
+
+from jobs.admin import api_tokens, jobs, rq_dashboard, schedules, workers
+
+__all__ = ["api_tokens", "jobs", "rq_dashboard", "schedules", "workers"]

@@ -1,0 +1,147 @@
+"""Workers: who is alive, and what each runner does."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from jobs import conf
+from jobs.admin import job_page, render
+from jobs.admin.read_only import ReadOnlyAdmin
+from jobs.models import JobWorker, clock
+
+
+class LifeFilter(admin.SimpleListFilter):
+    """Running ones, or those that have ended."""
+
+    title = "life"
+    parameter_name = "life"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Running or ended."""
+        return [("running", "running"), ("ended", "ended")]
+
+    def queryset(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[JobWorker],
+    ) -> QuerySet[JobWorker]:
+        """The workers of that kind."""
+        match self.value():
+            case "running":
+                return queryset.filter(stopped_at=None, dead_at=None)
+            case "ended":
+                return queryset.exclude(stopped_at=None, dead_at=None)
+        return queryset
+
+
+@admin.register(JobWorker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """One row for each start of a worker."""
+
+    list_display = (
+        "name",
+        "life",
+        "heartbeat",
+        "queue_names",
+        "runners_now",
+        "place",
+        "started_at",
+    )
+    list_filter = (LifeFilter,)
+    search_fields = ("name", "host")
+    ordering = ("-started_at",)
+    fields = (
+        "name", "life", "heartbeat", "place", "queue_names", "concurrency", "release",
+        "runners_now", "started_at", "stopped_at", "dead_at", "id",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobWorker]:
+        """Workers, each with the database's time."""
+        workers: QuerySet[JobWorker] = super().get_queryset(request)
+        return workers.annotate(db_now=RawSQL(clock.WALL, ()))
+
+    @admin.display(description="life")
+    def life(self, worker: Any) -> SafeString:
+        """Whether it lives, as far as its heartbeat tells."""
+        return life_badge(worker, worker.db_now)
+
+    @admin.display(description="heartbeat")
+    def heartbeat(self, worker: Any) -> SafeString:
+        """How old its last heartbeat is."""
+        return render.moment_ago(worker.heartbeat_at, worker.db_now)
+
+    @admin.display(description="queues")
+    def queue_names(self, worker: JobWorker) -> str:
+        """Its queues, in their order."""
+        return ", ".join(worker.queues)
+
+    @admin.display(description="where")
+    def place(self, worker: JobWorker) -> str:
+        """Host and process."""
+        return f"{worker.host}, pid {worker.pid}"
+
+    @admin.display(description="runners")
+    def runners_now(self, worker: Any) -> SafeString:
+        """What each runner does."""
+        if worker.stopped_at or worker.dead_at:
+            return render.DASH
+        runners = worker.runners if isinstance(worker.runners, list) else []
+        rows = [(_doing(runner, worker.db_now),) for runner in runners if isinstance(runner, dict)]
+        if not rows:
+            return format_html('<span class="quiet">{}</span>', "idle")
+        return format_html(
+            '<ul class="job-plain">{}</ul>', format_html_join("", "<li>{}</li>", rows)
+        )
+
+
+def life_badge(worker: JobWorker, now: datetime) -> SafeString:
+    """Return whether a worker lives: living, silent (longer than its lease), stopped or dead."""
+    if worker.dead_at:
+        word = "dead"
+    elif worker.stopped_at:
+        word = "stopped"
+    elif now - worker.heartbeat_at > conf.current().lease:
+        word = "silent"
+    else:
+        word = "living"
+    return format_html('<span class="job-badge job-badge-{}">{}</span>', word, word)
+
+
+def _doing(runner: dict[str, Any], now: datetime) -> SafeString:
+    pid = runner.get("pid")
+    job_id = _uuid(runner.get("job_id"))
+    if job_id is None:
+        return format_html('<span class="quiet">idle, pid {}</span>', pid)
+    return format_html(
+        '<a href="{}">{}</a> <span class="quiet">attempt {}{}, pid {}</span>',
+        job_page.page_address(job_id),
+        runner.get("job_class") or job_id,
+        runner.get("attempt", render.DASH),
+        _since(runner.get("started_at"), now),
+        pid,
+    )
+
+
+def _since(text: Any, now: datetime) -> str:
+    started_at = parse_datetime(text) if isinstance(text, str) else None
+    if started_at is None or started_at.tzinfo is None:
+        return ""
+    return f", for {render.duration(max(now - started_at, timedelta(0)))}"
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(str(value)) if value else None
+    except ValueError:
+        return None
