@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
+from redis import Redis
+
+from jobs.maintenance import duties, leader
+from jobs.maintenance.duties import Duty
+from jobs.models import JobStatus, Lease
+from jobs.statuses import Status
+from tests.make import make_job, make_worker
+
+LIMIT_SECONDS = 20.0
+
+
+@contextmanager
+def running(name: str = "one") -> Iterator[threading.Thread]:
+    """Do the duties in a thread, as the scheduler does."""
+    stop = threading.Event()
+    thread = threading.Thread(target=duties.run, args=(stop, uuid4(), name))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join(LIMIT_SECONDS)
+        assert not thread.is_alive()
+
+
+def until(question: Callable[[], bool]) -> None:
+    """Return when it is so; say what the rows were if it never is."""
+    end = time.monotonic() + LIMIT_SECONDS
+    while not question():
+        rows = list(JobStatus.objects.values("id", "status", "claim", "due_at", "error"))
+        assert time.monotonic() < end, (rows, list(Lease.objects.values()))
+        threading.Event().wait(0.02)
+
+
+def is_queued(job: JobStatus) -> bool:
+    return JobStatus.objects.filter(id=job.id, status=Status.QUEUED).exists()
+
+
+@pytest.mark.redis
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("redis")
+class TestRunning:
+    def test_a_job_due_in_a_second_is_queued_about_then(self):
+        now = timezone.now()
+        job = make_job(status=Status.SCHEDULED, due_at=now + timedelta(seconds=1))
+
+        with running():
+            until(lambda: is_queued(job))
+
+        job.refresh_from_db()
+        assert timedelta(seconds=1) <= job.updated_at - now < timedelta(seconds=3)
+
+    def test_it_gives_the_lease_back_at_its_end(self):
+        with running("one"):
+            until(lambda: Lease.objects.filter(holder_name="one").exists())
+
+        assert not Lease.objects.exists()
+
+    def test_who_does_not_lead_does_no_duty(self):
+        leader.take_or_renew(uuid4(), "another")
+        due = make_job(status=Status.SCHEDULED, due_at=timezone.now() - timedelta(seconds=60))
+        stop = Rounds(3)
+
+        duties.run(stop, uuid4(), "one")
+
+        due.refresh_from_db()
+        assert due.status == Status.SCHEDULED
+        assert Lease.objects.get().holder_name == "another"
+
+    def test_a_second_one_takes_over_what_the_first_leaves(self):
+        with running("one"):
+            until(lambda: Lease.objects.filter(holder_name="one").exists())
+        job = make_job(status=Status.SCHEDULED, due_at=timezone.now())
+
+        with running("two"):
+            until(lambda: is_queued(job))
+
+    def test_a_dead_workers_rows_are_settled(self):
+        worker = make_worker(dead_at=timezone.now())
+        job = make_job(status=Status.STARTED, worker=worker)
+
+        with running():
+            until(lambda: JobStatus.objects.get(id=job.id).status == Status.RETRYING)
+
+    def test_without_redis_due_jobs_are_still_queued(self, dead_redis: Callable[[], Redis]):
+        job = make_job(status=Status.SCHEDULED, due_at=timezone.now())
+
+        with running():
+            until(lambda: is_queued(job))
+            redis = dead_redis()
+            JobStatus.objects.update(updated_at=timezone.now() - timedelta(seconds=60))
+            until(lambda: redis.llen("rq:queue:default") == 1)
+
+    def test_its_broken_database_connection_is_replaced(self):
+        with running():
+            until(Lease.objects.exists)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            job = make_job(status=Status.SCHEDULED, due_at=timezone.now())
+            until(lambda: is_queued(job))
+
+
+class Rounds:
+    """A stop that comes after so many rounds, without waiting."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def is_set(self) -> bool:
+        return self.left <= 0
+
+    def wait(self, timeout: float) -> bool:
+        assert timeout >= 0
+        self.left -= 1
+        return self.is_set()
+
+
+class TestDuty:
+    def test_a_duty_that_raises_stops_nobody_and_is_logged(self, caplog):
+        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=1)
+
+        duty.do()
+
+        assert "Duty breaking failed" in caplog.text
+        assert "ZeroDivisionError" in caplog.text
+
+    def test_an_outage_is_said_once_and_its_end_too(self, caplog):
+        caplog.set_level(logging.WARNING, "jobs.maintenance")
+        answers = iter([False, False, False, True, True])
+
+        def verb() -> None:
+            if not next(answers):
+                raise OperationalError("the server is gone\nhint")
+
+        duty = Duty(name="asking", verb=verb, interval_seconds=1)
+        for _ in range(5):
+            duty.do()
+
+        assert [record.message for record in caplog.records] == [
+            "Duty asking waits until its server answers: the server is gone",
+            "Duty asking works again",
+        ]
+
+    def test_a_duty_that_fails_waits_longer_each_time_up_to_a_limit(self):
+        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=1)
+        waits = []
+        for _ in range(6):
+            duty.do()
+            waits.append(round(duty.due_at - time.monotonic()))
+
+        assert waits == [2, 4, 8, 10, 10, 10]
+
+    def test_one_that_seldom_has_its_turn_keeps_its_interval(self):
+        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=60)
+
+        duty.do()
+
+        assert round(duty.due_at - time.monotonic()) == 60
+
+
+@pytest.mark.django_db
+def test_a_leader_that_can_not_renew_its_lease_stops_leading_at_its_end(monkeypatch):
+    now = 1_000.0
+    monkeypatch.setattr(duties.time, "monotonic", lambda: now)
+    leadership = duties.Leadership(holder_id=uuid4(), name="one")
+    leadership.seek()
+    assert leadership.leads
+
+    now += 29
+    assert leadership.leads
+
+    now += 2
+    assert not leadership.leads
+
+
+@pytest.mark.process
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("is_hung", [False, True])
+def test_its_process_ends_within_a_second_of_its_parent(*, is_hung: bool):
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connections.close_all()
+    with held_lease(is_hung=is_hung):
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            try:
+                duties.main(its, {"worker_id": str(uuid4()), "name": "forked"})
+            finally:
+                os._exit(3)
+        its.close()
+        if is_hung:
+            until(is_waiting_for_a_lock)
+        else:
+            until(lambda: Lease.objects.filter(holder_name="forked").exists())
+        ended_at = time.monotonic()
+        ours.close()
+        os.waitpid(pid, 0)
+
+        assert time.monotonic() - ended_at < 1.5
+    # Cut off inside its statement it can't give the lease back, which then expires by itself.
+    assert is_hung or not Lease.objects.exists()
+
+
+@contextmanager
+def held_lease(*, is_hung: bool) -> Iterator[None]:
+    """Lock the table of leases, so that whoever seeks one hangs."""
+    if not is_hung:
+        yield
+        return
+    other = connection.copy("other")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE job_leases")
+            yield
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+
+
+def is_waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone() is not None
