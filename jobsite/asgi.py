@@ -8,4 +8,8 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 
-application = get_asgi_application()
+site = get_asgi_application()
+
+from jobs.api.body_limit import BodyLimit  # noqa: E402 - only now are the apps loaded
+
+application = BodyLimit(site)

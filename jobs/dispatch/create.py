@@ -83,6 +83,11 @@ def create(requests: Sequence[Request]) -> list[JobStatus]:
     return [by_id[UUID(row["id"])] for row in rows]
 
 
+def check(request: Request) -> None:
+    """Raise what `create` would raise for this request; make nothing."""
+    _row(request)
+
+
 def _row(request: Request) -> dict[str, Any]:
     settings = conf.current()
     spec = request.spec

@@ -39,11 +39,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         found = (
             self.filter(digest=digest(token), owner__is_active=True)
             .filter(Q(expires_at=None) | Q(expires_at__gt=RawSQL(clock.NOW, ())))
-            .annotate(is_noted=RawSQL(f"coalesce(last_used_at >= {_this_hour()}, false)", ()))
             .select_related("owner")
+            .annotate(is_noted=RawSQL(f"coalesce(last_used_at >= {_this_hour()}, false)", ()))
             .first()
         )
-        if found is not None and not found.is_noted:
+        if found is not None and not vars(found)["is_noted"]:
             self.filter(pk=found.pk).update(last_used_at=RawSQL(_this_hour(), ()))
         return found
 
