@@ -1,14 +1,17 @@
-"""The scheduler's process: a loop that makes due ticks, until a signal."""
+"""The scheduler's process: a loop that makes due ticks, beside the duties, until a signal."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
+from uuid import uuid4
 
 from django.db import InterfaceError, OperationalError, connections
 from rq_scheduler.scheduler import Scheduler as RqScheduler
@@ -16,6 +19,7 @@ from rq_scheduler.utils import to_unix
 
 from jobs import registry
 from jobs.broker import client
+from jobs.maintenance import duties
 from jobs.models import Schedule
 from jobs.processes.connection import unit_of_work
 from jobs.schedules import sync, tick
@@ -26,6 +30,7 @@ _LONGEST_BACKOFF_SECONDS = 10.0
 _SHORTEST_WAIT_SECONDS = 0.01
 # What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
 _STOP_SECONDS = 1.5
+_LEAVE_ALONE_SECONDS = 5.0  # after Redis did not answer
 _MAX_SHOWN_TEXT = 200
 
 ENTRY_PREFIX = "schedule-"
@@ -47,21 +52,37 @@ class Scheduler(RqScheduler):
         self._is_synced = False
         self._is_born = False
         self._failures = 0
+        self._unseen_until = 0.0  # time.monotonic()
 
     def run(self, burst: bool = False) -> None:  # noqa: FBT001, FBT002 - rq-scheduler's signature
         """Make ticks until SIGTERM or SIGINT; with `burst` make those that are due and return."""
+        # Whatever Redis does, it holds up ticks for half a second at most.
+        self.connection = client.for_push()
         if burst:
             self._round()
             return
+        label = f"scheduler {socket.gethostname()}:{os.getpid()}"
         with _signalled() as (wait_for_signal, wake):
-            # In a thread of its own, so that a server that hangs delays no stop.
-            loop = threading.Thread(target=self._loop, args=[wake], name="ticks", daemon=True)
-            loop.start()
-            logger.info("Scheduler %s started", self.name)
+            # Each in a thread of its own, so that a server that hangs delays no stop.
+            threads = [
+                threading.Thread(target=self._loop, args=[wake], name="ticks", daemon=True),
+                threading.Thread(
+                    target=duties.run,
+                    args=[self._stopping, uuid4(), label],
+                    name="duties",
+                    daemon=True,
+                ),
+            ]
+            for thread in threads:
+                thread.start()
+            logger.info("Started %s", label)
             wait_for_signal()
             self._stopping.set()
-            loop.join(_STOP_SECONDS)
-        logger.info("Scheduler %s stopped%s", self.name, " in a tick" if loop.is_alive() else "")
+            deadline = time.monotonic() + _STOP_SECONDS
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        cut_off = [thread.name for thread in threads if thread.is_alive()]
+        logger.info("Stopped %s%s", label, f", cut off: {', '.join(cut_off)}" if cut_off else "")
 
     def _loop(self, on_end: Callable[[], None]) -> None:
         try:
@@ -110,10 +131,13 @@ class Scheduler(RqScheduler):
     # --- What the dashboard lists ---
 
     def _show(self, deed: Callable[[], None]) -> None:
+        if time.monotonic() < self._unseen_until:
+            return
         try:
             deed()
         except client.Unreachable as error:
             self._is_born = False
+            self._unseen_until = time.monotonic() + _LEAVE_ALONE_SECONDS
             logger.warning("Redis is unreachable: schedules go on, unseen there (%s)", error)
 
     def _show_entries(self) -> None:

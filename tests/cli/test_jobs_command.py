@@ -13,7 +13,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from jobs.broker import client
 from jobs.models import ApiToken, JobStatus, Schedule, ScheduleRun
 from jobs.statuses import Status
 from tests.make import make_attempt, make_job, make_worker
@@ -188,12 +187,6 @@ def test_a_dispatch_that_makes_no_sense_makes_no_job(arguments, word):
     assert not JobStatus.objects.exists()
 
 
-@pytest.fixture
-def clean_redis():
-    yield
-    client.for_work().flushdb()
-
-
 def play_the_worker(end):
     """Wait for the job, start it and bring it to its end."""
     deadline = time.monotonic() + 20
@@ -208,7 +201,7 @@ def play_the_worker(end):
 
 
 @pytest.mark.redis
-@pytest.mark.usefixtures("clean_redis")
+@pytest.mark.usefixtures("redis")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("end", "code"), [(Status.COMPLETED, 0), (Status.CANCELLED, 1)])
 def test_dispatch_follows_a_job_to_its_end(end, code):

@@ -1,26 +1,26 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import django_rq
 import pytest
+from django.conf import settings
 from django.db import connection
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
+from django.utils import timezone
 
-from jobs.broker import client
-from jobs.models import JobStatus, Schedule, ScheduleRun
+from jobs.models import JobStatus, Lease, Schedule, ScheduleRun
+from jobs.statuses import Status
+from tests import wait, workers
+from tests.make import make_job
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
-LIMIT_SECONDS = 20
 SHOWN = {
     "schedule-each-second",
     "schedule-no-such-class",
@@ -29,49 +29,22 @@ SHOWN = {
 }
 
 
-def wait_until(condition, processes=()):
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            runs = list(ScheduleRun.objects.values("schedule_name", "logical_time", "outcome"))
-            logs = [process.log.read_text()[-2_000:] for process in processes]
-            pytest.fail(f"not so within {LIMIT_SECONDS} s; runs: {runs}; logs: {logs}")
-        time.sleep(0.05)
-    return found
-
-
 @pytest.fixture
-def redis():
-    found = client.for_work()
-    found.flushdb()
-    yield found
-    found.flushdb()
-
-
-@pytest.fixture
-def start(tmp_path, redis):
+def start(tmp_path, redis):  # noqa: ARG001 - empty before and after
     """Return a function that starts a scheduler on the test's database."""
     started = []
 
     def start_one(**environment):
-        database = connection.settings_dict
-        where = f"{database['HOST']}:{database['PORT'] or 5432}".removeprefix("/")
         log = tmp_path / f"{len(started)}.log"
-        if database["HOST"].startswith("/"):
-            url = f"postgres://{database['USER']}@/{database['HOST']}/{database['NAME']}"
-        else:
-            user = f"{database['USER']}:{database['PASSWORD']}"
-            url = f"postgres://{user}@{where}/{database['NAME']}"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "manage.py", "rqscheduler"],
-                cwd=BASE_DIR,
+                [sys.executable, workers.MANAGE, "rqscheduler"],
                 env={
-                    **os.environ,
+                    **workers.environment(),
                     "DJANGO_SETTINGS_MODULE": "tests.schedules.process_settings",
-                    "DATABASE_URL": url,
                     **environment,
                 },
+                cwd=settings.BASE_DIR,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -83,7 +56,12 @@ def start(tmp_path, redis):
     for process in started:
         if process.poll() is None:
             process.kill()
-            process.wait(LIMIT_SECONDS)
+        process.wait(wait.LIMIT_SECONDS)
+
+
+def wait_until(look, processes):
+    logs = [process.log for process in processes]
+    return wait.until(f"what the schedulers should do; their logs: {logs}", look)
 
 
 def made(name="each-second"):
@@ -93,7 +71,7 @@ def made(name="each-second"):
 def stop(process, signal_number=signal.SIGTERM):
     began = time.monotonic()
     process.send_signal(signal_number)
-    code = process.wait(LIMIT_SECONDS)
+    code = process.wait(wait.LIMIT_SECONDS)
     return code, time.monotonic() - began
 
 
@@ -217,17 +195,23 @@ def test_entries_that_a_flush_took_come_back_and_gone_ones_go(start, redis):
 def test_the_dashboards_page_lists_the_schedules(start, redis, admin_client):
     process = start()
     wait_until(lambda: shown(redis) == SHOWN, [process])
-    try:
-        address = reverse("admin:django_rq_scheduler_jobs", args=[0])
-    except NoReverseMatch:
-        address = "/admin/django_rq/dashboard/scheduler/0/"
 
-    answer = admin_client.get(address)
+    answer = admin_client.get(reverse("admin:django_rq_scheduler_jobs", args=[0]))
 
     assert answer.status_code == 200
     assert "schedule-nightly" in answer.text
     assert "0 2 * * *" in answer.text
     assert "hunter22" not in answer.text
+
+
+def test_a_site_with_only_a_scheduler_does_the_duties(start):
+    job = make_job(status=Status.SCHEDULED, due_at=timezone.now() - timedelta(minutes=1))
+
+    process = start()
+
+    wait_until(lambda: JobStatus.objects.get(id=job.id).status == Status.QUEUED, [process])
+    assert stop(process)[0] == 0
+    assert not Lease.objects.exists()
 
 
 def test_what_nothing_would_run_is_refused(redis):
