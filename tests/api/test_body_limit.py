@@ -11,8 +11,6 @@ from django.core.asgi import get_asgi_application
 from jobs.api.body_limit import BodyLimit
 from jobs.models import JobStatus, api_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 def ask(parts: list[bytes], **headers: str) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Send `parts` as chunks of one body through the site's ASGI application."""
@@ -44,6 +42,7 @@ def ask(parts: list[bytes], **headers: str) -> tuple[int, dict[str, str], dict[s
     return asyncio.run(talk())
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_chunked_body_without_a_length_is_read(person):
     _, token = api_token.issue(person("run_echo"), "for tests")
 

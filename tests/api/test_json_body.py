@@ -102,7 +102,10 @@ def test_a_body_over_the_limit_is_refused(post, settings, content_type):
     assert refused_413.json()["type"] == "urn:jobsite:problem:body-too-large"
 
 
-def test_every_key_of_a_wide_object_is_checked_in_bounded_time(post):
-    body = {"job": "Echo", "params": {f"k{number}": number for number in range(50_000)}}
+def test_an_object_with_thousands_of_wrong_keys_is_refused(post):
+    body = {"job": "Echo", "params": {f"k{number}": number for number in range(10_000)}}
 
-    assert post(json.dumps(body).encode()).status_code == 400
+    response = post(json.dumps(body).encode())
+
+    refused(response, 400, "invalid-params")
+    assert response.json()["errors_left_out"] == 9_000
