@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
 
 from jobs.base import BaseJob
 from jobs.errors import Cancel, Snooze
@@ -101,3 +104,171 @@ class KillItself(BaseJob):
     def _perform(self) -> Any:
         os.kill(os.getpid(), self.signal_number)
         time.sleep(60)
+
+
+class Swallow(BaseJob):
+    """Outlast its timeout and keep every Exception to itself."""
+
+    timeout = timedelta(seconds=1)
+    max_attempts = 1
+
+    bare: bool = False
+
+    def _perform(self) -> Any:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                time.sleep(10)
+            except Exception:
+                continue
+            except:  # noqa: E722
+                if not self.bare:
+                    raise
+        return "slept on"
+
+
+class SleepTooLong(BaseJob):
+    """Sleep past its timeout."""
+
+    timeout = timedelta(seconds=1)
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        time.sleep(60)
+
+
+class SlowStatement(BaseJob):
+    """Sit in one SQL statement past its timeout."""
+
+    timeout = timedelta(seconds=1)
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+
+
+class TightCall(BaseJob):
+    """Sit in one call into C that hears no signal, with a statement's backend open."""
+
+    timeout = timedelta(seconds=1)
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return sum(range(10**12))
+
+
+class TooLate(BaseJob):
+    """Return long after its timeout, having heard nothing of it."""
+
+    timeout = timedelta(seconds=0.3)
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        try:
+            time.sleep(0.6)
+        except BaseException:
+            return "kept it to itself"
+        return "slept on"
+
+
+class InTransaction(BaseJob):
+    """Say how far it is from within an open transaction, until it is stopped."""
+
+    timeout = timedelta(seconds=60)
+
+    def _perform(self) -> Any:
+        with transaction.atomic():
+            Permission.objects.create(
+                codename="half_done",
+                name="half done",
+                content_type=ContentType.objects.get_for_model(Permission),
+            )
+            for step in range(10_000):
+                self.progress(step, 10_000, "inside")
+                time.sleep(0.01)
+
+
+class Atomic(BaseJob):
+    """Write a row in the same commit as its own end."""
+
+    atomic = True
+    max_attempts = 3
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    failing_attempts: int = 0
+    result_is_bad: bool = False
+
+    def _perform(self) -> Any:
+        Permission.objects.create(
+            codename=f"written_{self.job_id}",
+            name="written",
+            content_type=ContentType.objects.get_for_model(Permission),
+        )
+        if self.attempt <= self.failing_attempts:
+            raise RuntimeError("after the write")
+        return float("nan") if self.result_is_bad else "written"
+
+
+class Return(BaseJob):
+    """Return something that isn't JSON, or is too much of it."""
+
+    max_attempts = 1
+
+    what: str
+
+    def _perform(self) -> Any:
+        return {
+            "nan": {"rows": [1, float("nan")]},
+            "nul": "a\x00b",
+            "surrogate": "\ud800",
+            "object": {"when": object()},
+            "large": "x" * (1024 * 1024 + 1),
+            "nothing": None,
+        }[self.what]
+
+
+class Leave(BaseJob):
+    """Try to end the process instead of the job."""
+
+    max_attempts = 1
+
+    how: str
+
+    def _perform(self) -> Any:
+        if self.how == "exit":
+            raise SystemExit(3)
+        os._exit(7)
+
+
+class Spawn(BaseJob):
+    """Start a child that would outlive the job, and wait with it."""
+
+    timeout = timedelta(seconds=60)
+
+    def _perform(self) -> Any:
+        with subprocess.Popen(["sleep", "300"]) as child:  # noqa: S607
+            self.progress(child.pid, None, "child")
+            child.wait()
+
+
+class LeaveTransactionOpen(BaseJob):
+    """Leave the connection inside a transaction, and as it should not be."""
+
+    def _perform(self) -> Any:
+        connection.set_autocommit(False)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM job_statuses")
+        return "left open"
+
+
+def say_hello(name: str) -> str:
+    """Be a plain rq job."""
+    return f"hello {name}"
+
+
+def fail_plainly() -> None:
+    """Be a plain rq job that fails."""
+    raise ValueError("plain failure")

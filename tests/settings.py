@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import timedelta
 
 os.environ.setdefault("ENVIRONMENT", "development")
 
 from jobsite.settings import *  # noqa: E402, F403
-from jobsite.settings import INSTALLED_APPS  # noqa: E402
+from jobsite.settings import INSTALLED_APPS, JOBS  # noqa: E402
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+JOBS = JOBS | {
+    "KILL_AFTER": timedelta(seconds=1),
+    "HEARTBEAT": timedelta(seconds=1),
+    "LEASE": timedelta(seconds=10),
+    **{
+        # A worker process of one test may differ: tests/workers.py.
+        key.upper(): timedelta(seconds=value)
+        for key, value in json.loads(os.environ.get("TEST_JOBS_SECONDS", "{}")).items()
+    },
+}
+WHITENOISE_AUTOREFRESH = True  # nobody has collected the static files

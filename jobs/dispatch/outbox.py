@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from jobs import registry
-from jobs.broker import client, registries
+from jobs.broker import client, commands, registries
 from jobs.broker import push as broker_push
 from jobs.broker.push import Entry
 from jobs.models import JobStatus
@@ -124,14 +124,37 @@ def withdraw_on_commit(jobs: Sequence[JobStatus]) -> None:
     for job in jobs:
         ids_by_queue.setdefault(job.queue, []).append(job.id)
     if ids_by_queue:
-        transaction.on_commit(partial(_withdraw, ids_by_queue), robust=True)
+        _after_commit("the dashboard shows stale entries", partial(_drop, ids_by_queue))
 
 
-def _withdraw(ids_by_queue: dict[str, list[UUID]]) -> None:
+def stop_on_commit(jobs: Sequence[JobStatus]) -> None:
+    """Tell the workers of started `jobs` to stop them, after the commit."""
+    stops = [
+        commands.Stop(worker_name=job.worker.name, job_id=job.id, claim=job.claim)
+        for job in jobs
+        if job.worker is not None
+    ]
+    if stops:
+        _after_commit("the workers learn of the cancel at their heartbeat", partial(_stop, stops))
+
+
+def _drop(ids_by_queue: dict[str, list[UUID]]) -> None:
+    registries.drop(client.for_push(), ids_by_queue)
+
+
+def _stop(stops: list[commands.Stop]) -> None:
+    commands.stop(client.for_push(), stops)
+
+
+def _after_commit(otherwise: str, write: Callable[[], None]) -> None:
+    transaction.on_commit(partial(_try, otherwise, write), robust=True)
+
+
+def _try(otherwise: str, write: Callable[[], None]) -> None:
     if _breaker.is_open():
         return
     try:
-        registries.drop(client.for_push(), ids_by_queue)
+        write()
     except client.Unreachable as error:
         _breaker.trip()
-        logger.warning("Redis is unreachable: the dashboard may show stale entries (%s)", error)
+        logger.warning("Redis is unreachable: %s (%s)", otherwise, error)

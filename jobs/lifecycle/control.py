@@ -90,6 +90,7 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
         asked = named.request_cancel(request)
         jobs = list(JobStatus.objects.filter(id__in=moved))
         outbox.withdraw_on_commit(jobs)
+        outbox.stop_on_commit(list(JobStatus.objects.filter(id__in=asked).select_related("worker")))
     for job_id in (*moved, *asked):
         logger.info("Job %s: cancelled by %s", job_id, by, extra={"job_id": str(job_id)})
     return Moved(moved=moved, asked=asked, refused=_rest(job_ids, moved + asked))

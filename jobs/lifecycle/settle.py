@@ -94,8 +94,16 @@ def _unstorable(settlement: Settlement, error: DataError) -> Settlement:
     )
 
 
+# What people's code has said; it may hold what PostgreSQL can't, and any length.
+_TEXTS = frozenset({"error", "error_class", "message", "traceback"})
+
+
 def _row(settlement: Settlement) -> dict[str, Any]:
     limit_bytes = conf.current().max_error_bytes
+    columns = _columns(settlement.outcome)
+    texts = {
+        name: json_values.cleaned(columns.get(name, ""), limit_bytes=limit_bytes) for name in _TEXTS
+    }
     return {
         "id": str(settlement.job_id),
         "claim": settlement.claim,
@@ -103,16 +111,8 @@ def _row(settlement: Settlement) -> dict[str, Any]:
         "spent": 1,
         "loss": 0,
         "interruption": 0,
-        "error": "",
-        "error_class": "",
-        "message": "",
-        "traceback": "",
-        **{
-            key: json_values.cleaned(value, limit_bytes=limit_bytes)
-            if isinstance(value, str)
-            else value
-            for key, value in _columns(settlement.outcome).items()
-        },
+        **columns,
+        **texts,
     }
 
 

@@ -46,25 +46,23 @@ def start(entries: Mapping[str, Entry]) -> Mother:
     """
     connections.close_all()
     ours, hers = channel.pair()
-    parent_pid = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _run_child(lambda: _Mother(end=hers, entries=entries).run(), ours, parent_pid)
+        # No death with the parent for her: she must live on to kill the groups of her runners.
+        _run_child(lambda: _Mother(end=hers, entries=entries).run(), ours)
     hers.close()
     ours.setblocking(False)
     return Mother(pid=pid, end=ours)
 
 
-def _run_child(body: Callable[[], None], foreign: socket.socket | None, parent_pid: int) -> None:
+def _run_child(body: Callable[[], None], foreign: socket.socket) -> None:
     """Run `body` in a fresh child and leave without the parent's exit handlers."""
     code = 1
     try:
-        parent_death.die_with_parent(parent_pid)
         os.setpgid(0, 0)
-        if foreign is not None:
-            foreign.close()
+        foreign.close()
         body()
         code = 0
     except SystemExit as leave:
@@ -115,7 +113,8 @@ class _Mother:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for inherited in (*own, self.end):
                 inherited.close()
-            _run_child(lambda: self.entries[kind](childs, message), supervisors, my_pid)
+            parent_death.die_with_parent(my_pid)
+            _run_child(lambda: self.entries[kind](childs, message), supervisors)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpgid(pid, pid)  # as the child does: whoever comes first
         self.children[pid] = kind

@@ -302,6 +302,7 @@ class Crew:
         """The mother is gone, and her runners with her: settle their jobs, then start again."""
         logger.error("The mother process died: the worker starts itself anew")
         for slot in self._slots:
+            slot.kill()  # what its job has started
             if slot.announced:
                 self._post_death(slot, code=-signal.SIGKILL, peak_memory=None)
         self._leave()
@@ -372,7 +373,8 @@ class Crew:
             self._keeper.join(SIGN_OFF_SECONDS)
         self._mother.close()
         signal.set_wakeup_fd(-1)
-        logger.info("Worker %s has stopped", self.identity.name)
+        if not self._code:
+            logger.info("Worker %s has stopped", self.identity.name)
         return self._code or 0
 
     def _report(self) -> None:

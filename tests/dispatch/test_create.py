@@ -1,0 +1,77 @@
+"""The birth of jobs: rows, queues, times, bounds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from redis import Redis
+
+from jobs.errors import DispatchError, InvalidOption, ParamsTooLarge, UnknownQueue
+from jobs.models import JobStatus, clock
+from tests import jobs
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_job_is_one_row(redis: Redis) -> None:
+    job = jobs.Echo.dispatch(value="x", queue="low", tags=("nightly",))
+
+    row = JobStatus.objects.get()
+    assert (row.id, row.status, row.queue, row.params) == (job.id, "queued", "low", {"value": "x"})
+    assert (row.attempt, row.claim, row.max_attempts, row.tags) == (0, 0, 5, ["nightly"])
+    assert row.created_at == row.due_at == row.updated_at
+
+
+def test_a_dispatch_is_one_statement(redis: Redis) -> None:
+    with CaptureQueriesContext(connection, ) as queries:
+        jobs.Echo.dispatch()
+
+    assert len(queries) == 1
+
+
+def test_a_thousand_jobs_are_one_statement_and_keep_their_order(redis: Redis) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        made = jobs.Echo.dispatch_many([{"value": str(n)} for n in range(1_000)])
+
+    assert len(queries) == 1
+    assert [job.params["value"] for job in made] == [str(n) for n in range(1_000)]
+
+
+def test_one_bad_one_of_many_makes_none(redis: Redis) -> None:
+    with pytest.raises(DispatchError):
+        jobs.Echo.dispatch_many([{"value": "x"}, {"value": 3}])
+
+    assert not JobStatus.objects.exists()
+
+
+def test_a_job_for_later_is_scheduled_by_the_databases_clock(redis: Redis) -> None:
+    later = jobs.Echo.dispatch(run_at=timedelta(minutes=5))
+    past = jobs.Echo.dispatch(run_at=datetime(2020, 1, 1, tzinfo=UTC))
+
+    now = clock.read()
+    assert (later.status, past.status) == ("scheduled", "queued")
+    assert timedelta(minutes=4, seconds=50) < later.due_at - now <= timedelta(minutes=5)
+    assert abs(past.due_at - now) < timedelta(seconds=10)
+
+
+def test_an_unknown_queue_is_refused(redis: Redis) -> None:
+    with pytest.raises(UnknownQueue, match="Queues are: high, default, etl, low"):
+        jobs.Echo.dispatch(queue="nosuch")
+
+
+@pytest.mark.parametrize(
+    "run_at", [datetime(2026, 1, 1), timedelta(days=40_000)], ids=["naive", "far"]  # noqa: DTZ001
+)
+def test_a_run_at_that_makes_no_sense_is_refused(redis: Redis, run_at: object) -> None:
+    with pytest.raises(InvalidOption, match="run_at"):
+        jobs.Echo.dispatch(run_at=run_at)
+
+
+def test_params_over_the_limit_are_refused(redis: Redis) -> None:
+    with pytest.raises(ParamsTooLarge, match="the limit is 1,048,576"):
+        jobs.Echo.dispatch(value="x" * (1024 * 1024))
+
+    assert not JobStatus.objects.exists()

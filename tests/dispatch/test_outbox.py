@@ -1,0 +1,126 @@
+"""From committed rows to Redis, never before the commit and never at the caller's cost."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from redis import Redis
+
+from jobs.broker import client, keys
+from jobs.dispatch import outbox
+from jobs.models import JobStatus
+from tests import jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def dead_redis(settings, tmp_path):
+    """A Redis that isn't there; the breaker is as new before and after."""
+    place = {"URL": f"unix://{tmp_path}/nobody.sock"}
+    outbox._breaker.closed_at = 0
+    client._client.cache_clear()
+    settings.RQ_QUEUES = {name: {**queue, **place} for name, queue in settings.RQ_QUEUES.items()}
+    yield
+    outbox._breaker.closed_at = 0
+    client._client.cache_clear()
+
+
+def queued(redis: Redis, queue: str = "default") -> list[str]:
+    return [item.decode() for item in redis.lrange(keys.queue(queue), 0, -1)]
+
+
+def test_ids_are_pushed_in_the_order_of_dispatch(redis: Redis) -> None:
+    made = [jobs.Echo.dispatch(value=str(n)) for n in range(3)]
+
+    assert queued(redis) == [str(job.id) for job in made]
+
+
+def test_nothing_is_pushed_before_the_commit(redis: Redis) -> None:
+    with transaction.atomic():
+        job = jobs.Echo.dispatch()
+        assert queued(redis) == []
+
+    assert queued(redis) == [str(job.id)]
+
+
+def test_a_rolled_back_dispatch_leaves_nothing(redis: Redis) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        jobs.Echo.dispatch()
+        raise ZeroDivisionError
+
+    assert not JobStatus.objects.exists()
+    assert redis.keys() == []
+
+
+def test_a_rolled_back_savepoint_takes_only_its_own_jobs(redis: Redis) -> None:
+    with transaction.atomic():
+        first = jobs.Echo.dispatch()
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            jobs.Echo.dispatch()
+            raise ZeroDivisionError
+        last = jobs.Echo.dispatch()
+
+    assert queued(redis) == [str(first.id), str(last.id)]
+    assert set(JobStatus.objects.values_list("id", flat=True)) == {first.id, last.id}
+
+
+def test_the_jobs_of_one_transaction_are_pushed_at_once(redis: Redis) -> None:
+    before = redis.info("stats")["total_commands_processed"]
+    with transaction.atomic():
+        for _ in range(20):
+            jobs.Echo.dispatch()
+    spent = redis.info("stats")["total_commands_processed"] - before
+
+    assert len(queued(redis)) == 20
+    # MULTI, EXEC, one HSET a job, then SADD, RPUSH, LPUSH, LTRIM; and our own INFO.
+    assert spent <= 20 + 6 + 1
+
+
+def test_the_entry_shows_redacted_params_and_the_claim(redis: Redis) -> None:
+    job = jobs.Secretive.dispatch(user="alice", password="correct-horse")  # noqa: S106
+
+    entry = redis.hgetall(keys.entry(job.id))
+    assert json.loads(zlib.decompress(entry[b"data"])) == [
+        "Secretive",
+        None,
+        [],
+        {"user": "alice", "password": "[redacted]"},
+    ]
+    assert entry[b"claim"] == b"0"
+
+
+def test_large_params_are_not_copied_to_redis(redis: Redis) -> None:
+    job = jobs.Echo.dispatch(value="x" * 100_000)
+
+    assert redis.memory_usage(keys.entry(job.id)) < 5_000
+
+
+def test_redis_down_costs_the_caller_nothing_but_a_log_line(dead_redis, caplog) -> None:
+    job = jobs.Echo.dispatch()
+
+    assert JobStatus.objects.get().id == job.id
+    assert "the relay will push 1 job(s) later" in caplog.text
+
+
+def test_after_a_failed_push_the_next_ones_do_not_try(dead_redis, caplog) -> None:
+    jobs.Echo.dispatch()
+    caplog.clear()
+
+    begun = time.monotonic()
+    for _ in range(20):
+        jobs.Echo.dispatch()
+
+    assert time.monotonic() - begun < 2
+    assert "unreachable" not in caplog.text
+
+
+def test_a_job_for_later_is_not_pushed(redis: Redis) -> None:
+    jobs.Echo.dispatch(run_at=timedelta(hours=1))
+
+    assert redis.keys() == []

@@ -1,0 +1,72 @@
+"""People's verbs: cancel, retry, run again."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from jobs.broker import keys
+from jobs.lifecycle import control
+from jobs.models import JobAttempt
+from jobs.statuses import TERMINAL, Status
+from tests.make import make_attempt, make_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_an_ended_job_gets_one_more_attempt_and_keeps_its_history(
+    redis: Redis, status: Status
+) -> None:
+    job = make_job(status=status, attempt=5, max_attempts=5, losses=2)
+    make_attempt(job)
+
+    moved = control.retry([job.id], by="alice")
+
+    job.refresh_from_db()
+    assert moved.moved == [job.id]
+    assert (job.status, job.max_attempts, job.losses) == ("queued", 6, 0)
+    assert (job.finished_at, job.error, job.result) == (None, "", None)
+    assert JobAttempt.objects.filter(job=job).count() == 1
+    assert redis.lrange(keys.queue("default"), 0, -1) == [str(job.id).encode()]
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - TERMINAL))
+def test_a_living_job_is_not_retried(redis: Redis, status: Status) -> None:
+    job = make_job(status=status)
+
+    moved = control.retry([job.id], by="alice")
+
+    job.refresh_from_db()
+    assert (moved.moved, moved.refused) == ([], [job.id])
+    assert job.status == status
+    assert redis.llen(keys.queue("default")) == 0
+
+
+@pytest.mark.parametrize("status", ["scheduled", "waiting", "queued", "retrying"])
+def test_a_job_that_has_not_begun_is_cancelled_at_once(redis: Redis, status: str) -> None:
+    job = make_job(status=Status(status))
+
+    moved = control.cancel([job.id], by="alice", reason="wrong file")
+
+    job.refresh_from_db()
+    assert moved.moved == [job.id]
+    assert (job.status, job.error) == ("cancelled", "cancelled by alice: wrong file")
+    assert job.finished_at is not None
+
+
+def test_a_started_job_is_asked(redis: Redis) -> None:
+    job = make_job(status=Status.STARTED)
+
+    first, second = (control.cancel([job.id], by=name) for name in ("alice", "bob"))
+
+    job.refresh_from_db()
+    assert (first.asked, second.asked, second.refused) == ([job.id], [], [job.id])
+    assert (job.status, job.cancel_requested_by) == ("started", "alice")
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_an_ended_job_is_not_cancelled(redis: Redis, status: Status) -> None:
+    job = make_job(status=status)
+
+    assert control.cancel([job.id], by="alice").refused == [job.id]

@@ -1,0 +1,188 @@
+"""Declaring job classes: what is a param, what is an option, and what is refused."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import field
+from datetime import date, timedelta
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from jobs import registry
+from jobs.base import RESERVED, BaseJob
+from jobs.errors import DuplicateJob, InvalidDeclaration, InvalidParams, JobError
+from tests import jobs
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Ancestor(BaseJob):
+    abstract = True
+    queue = "etl"
+    max_attempts = 2
+
+    source: str
+
+
+class Descendant(Ancestor):
+    """Say what it is about."""
+
+    max_attempts = 7
+
+    rows: int | None = None
+    day: date = date(2026, 1, 1)
+    color: Color = Color.RED
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    names: list[str] = field(default_factory=list)
+
+    def _perform(self) -> str:
+        return f"{self.source} {self.rows}"
+
+
+class Named(BaseJob):
+    job_name = "imports.nightly"
+
+    def _perform(self) -> None:
+        return None
+
+
+def refusal(body: str, header: str = "class Bad(BaseJob):") -> str:
+    scope = {"BaseJob": BaseJob, "timedelta": timedelta, "Ancestor": Ancestor, "jobs": jobs}
+    with pytest.raises(InvalidDeclaration) as caught:
+        exec(f"{header}\n    {body}\n    def _perform(self): pass", scope)  # noqa: S102
+    return str(caught.value)
+
+
+def test_annotations_are_params_and_plain_attributes_are_options() -> None:
+    spec = registry.get("Descendant")
+
+    assert spec.params.names == {"source", "rows", "day", "color", "share", "names"}
+    assert (spec.queue, spec.max_attempts) == ("etl", 7)
+    assert spec.description == "Say what it is about."
+
+
+def test_params_are_coerced_and_stored_as_json() -> None:
+    params = registry.get("Descendant").params.check(
+        {"source": "x", "rows": "3", "day": "2026-11-24", "names": ["a"]}
+    )
+
+    assert params == {
+        "source": "x",
+        "rows": 3,
+        "day": "2026-11-24",
+        "color": "red",
+        "share": 0.5,
+        "names": ["a"],
+    }
+
+
+def test_a_row_s_params_build_the_instance_back() -> None:
+    spec = registry.get("Descendant")
+
+    built = spec.params.build(spec.params.check({"source": "x", "day": "2026-11-24"}))
+
+    assert (built.day, built.color) == (date(2026, 11, 24), Color.RED)
+
+
+def test_every_fault_is_listed_at_once() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        registry.get("Descendant").params.check({"rows": "many", "share": 2, "typo": 1})
+
+    faults = {fault["param"]: fault["message"] for fault in caught.value.faults}
+    assert faults.keys() == {"source", "rows", "share", "typo"}
+    assert faults["source"] == "is required"
+    assert "its params are: color, day, names, rows, share, source" in faults["typo"]
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "\ud800"])
+def test_params_that_postgresql_cannot_hold_are_a_fault(value: str) -> None:
+    with pytest.raises(InvalidParams):
+        registry.get("Echo").params.check({"value": value})
+
+
+def test_an_abstract_class_is_not_registered_and_not_dispatched() -> None:
+    assert registry.find("Ancestor") is None
+    with pytest.raises(JobError, match="abstract"):
+        Ancestor.dispatch(source="x")
+
+
+def test_job_name_overrides_the_class_name() -> None:
+    assert registry.get("imports.nightly").path.endswith("Named")
+
+
+def test_two_classes_of_one_name_are_an_error_that_names_both() -> None:
+    with pytest.raises(DuplicateJob) as caught:
+
+        class Echo(BaseJob):
+            def _perform(self) -> None:
+                return None
+
+    assert "tests.jobs.Echo" in str(caught.value)
+    assert "test_two_classes" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["queue", "job_id", "run_at", "limit", "unique", "dispatch", "log"])
+def test_a_param_may_not_bear_a_reserved_name(name: str) -> None:
+    assert name in RESERVED
+    assert "can't be the name of a param" in refusal(f"{name}: str = 'x'")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("rows: list = []", "default_factory"),
+        ("_hidden: int = 1", "begin with an underscore"),
+        ("max_attempts = 0", "max_attempts must be a whole number from 1"),
+        ("timeout = 30", "timeout must be a positive timedelta"),
+        ("retry_on = 'ValueError'", "retry_on must be a tuple"),
+        ("tags = ('',)", "tags must be"),
+        ("redact = ('password',)", "redact names 'password'"),
+        ("job_name = 'with space'", "is no name for a job"),
+        ("backoff = 5", "backoff must be"),
+        ("def backoff(self, attempt, error): pass", "must be a @staticmethod"),
+    ],
+)
+def test_a_wrong_declaration_says_what_to_do(body: str, says: str) -> None:
+    assert says in refusal(body)
+
+
+def test_an_inherited_param_needs_its_annotation_again() -> None:
+    assert "repeat its annotation" in refusal("source = 'y'", "class Bad(Ancestor):")
+
+
+def test_a_mixin_with_annotations_is_refused() -> None:
+    class Mixin:
+        lost: str
+
+    with pytest.raises(InvalidDeclaration, match="its mixin Mixin has annotations"):
+
+        class Bad(Mixin, BaseJob):
+            def _perform(self) -> None:
+                return None
+
+
+def test_a_class_without_perform_is_refused() -> None:
+    with pytest.raises(InvalidDeclaration, match="has no _perform"):
+
+        class Bad(BaseJob):
+            pass
+
+
+def test_a_job_can_be_performed_in_a_plain_test() -> None:
+    job = Descendant(source="x", rows=1)
+
+    job.progress(1, 2, "half")
+    assert job._perform() == "x 1"
+    with pytest.raises(JobError, match="isn't running"):
+        _ = job.job_id
+
+
+def test_faults_never_repeat_a_redacted_value() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        registry.get("Secretive").params.check({"user": 5, "password": "hunter2hunter2" * 2, "x": 1})
+
+    assert "hunter2" not in str(caught.value)

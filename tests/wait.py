@@ -1,0 +1,70 @@
+"""Wait until something is so; tell everything one would want to know when it never is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psutil
+
+from jobs.broker import client
+from jobs.models import JobAttempt, JobStatus, JobWorker
+
+T = TypeVar("T")
+
+LIMIT_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+def until(what: str, look: Callable[[], T], *, limit_seconds: float = LIMIT_SECONDS) -> T:
+    """Return the first truthy answer of `look`, asked again and again.
+
+    Raises:
+        AssertionError: After the limit, with the rows, the Redis keys and the process tree.
+    """
+    deadline = time.monotonic() + limit_seconds
+    while True:
+        answer = look()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Never came: {what}\n{_scene()}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def until_status(job: JobStatus, *statuses: str, limit_seconds: float = LIMIT_SECONDS) -> JobStatus:
+    """Wait until `job` is in one of `statuses`; return it fresh."""
+
+    def look() -> bool:
+        job.refresh_from_db()
+        return job.status in statuses
+
+    until(f"{job} in {' or '.join(statuses)}", look, limit_seconds=limit_seconds)
+    return job
+
+
+def _scene() -> str:
+    rows = [
+        f"job {job.job_class} {job.id} {job.status} attempt={job.attempt} claim={job.claim} {job.error}"
+        for job in JobStatus.objects.order_by("created_at")[:50]
+    ]
+    rows += [
+        f"attempt {attempt.job_id} {attempt.number} {attempt.outcome} {attempt.message}"
+        for attempt in JobAttempt.objects.order_by("id")[:50]
+    ]
+    rows += [
+        f"worker {worker.name} {worker.pid} heartbeat={worker.heartbeat_at} stopped={worker.stopped_at}"
+        f" dead={worker.dead_at} {worker.runners}"
+        for worker in JobWorker.objects.all()[:20]
+    ]
+    try:
+        rows += [f"key {key.decode(errors='replace')}" for key in client.for_work().scan_iter(count=500)]
+    except client.Unreachable as error:
+        rows.append(f"redis: {error}")
+    rows += [
+        f"process {process.pid} {process.status()} {' '.join(process.cmdline())[:120]}"
+        for process in psutil.Process(os.getpid()).children(recursive=True)
+    ]
+    return "\n".join(rows)
