@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+
+import pytest
+
+from jobs.broker import claim, client
+from jobs.models import JobAttempt, JobStatus, JobWorker
+from tests import wait
+from tests.jobs import Echo, Sleep
+from tests.workers import Worker, Workers
+
+pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
+
+QUICK = {"lease": 3.0, "heartbeat": 0.5}
+
+
+def killed(workers: Workers, job: JobStatus) -> Worker:
+    """Start a worker, and kill it outright while it runs `job`."""
+    worker = workers.start("default", **QUICK)
+    wait.until_status(job, "started")
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    return worker
+
+
+def test_what_a_killed_worker_was_running_runs_again_elsewhere(workers: Workers):
+    job = Sleep.dispatch(seconds=1.5)
+    waiting = Echo.dispatch(value="behind it")
+    dead = killed(workers, job)
+
+    workers.start("default", **QUICK)
+
+    wait.until_status(job, "completed")
+    wait.until_status(waiting, "completed")
+    assert (job.attempt, job.losses) == (2, 1)
+    lost = JobAttempt.objects.get(job=job, number=1)
+    assert (lost.outcome, lost.error_class) == ("failed", "WorkerLost")
+    row = JobWorker.objects.get(pid=dead.process.pid)
+    assert row.dead_at is not None
+    assert row.name in lost.message
+
+
+def test_what_a_killed_worker_had_claimed_runs_elsewhere(workers: Workers):
+    worker = workers.start("high", **QUICK)
+    row = worker.row
+    jobs = [Echo.dispatch(value=str(number)) for number in range(3)]
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    # As if it had died between its claim and its start.
+    assert len(claim.take(client.for_work(), ["default"], row.id, count=3)) == 3
+
+    workers.start("default", **QUICK)
+
+    for job in jobs:
+        wait.until_status(job, "completed")
+    assert JobAttempt.objects.count() == 3
+
+
+def test_a_living_worker_keeps_its_job_however_long_it_runs(workers: Workers):
+    job = Sleep.dispatch(seconds=5)  # longer than the lease
+    workers.start("default", **QUICK)
+    wait.until_status(job, "started")
+    workers.start("default", **QUICK)
+
+    wait.until_status(job, "completed")
+
+    assert (job.attempt, job.losses) == (1, 0)
+    assert not JobWorker.objects.filter(dead_at__isnull=False).exists()
+
+
+def test_the_duties_go_on_when_the_leader_is_killed(workers: Workers):
+    first = workers.start("default", **QUICK)
+    workers.start("default", **QUICK)
+    first.signal(signal.SIGKILL)
+    first.wait()
+
+    job = Echo.dispatch(value="x", run_at=timedelta(seconds=0.5))
+
+    wait.until_status(job, "completed")
