@@ -43,10 +43,10 @@ class Output:
         if self.is_json:
             self.stream.write(as_json(value))
 
-    def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Write rows in columns as wide as their longest cell; a cell is one line."""
-        cells = [[" ".join(str(cell).split()) for cell in row] for row in (headers, *rows)]
-        widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    def table(self, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows, the first of them perhaps headers, in columns; a cell is one line."""
+        cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for row in cells:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.say(line.rstrip())

@@ -103,7 +103,21 @@ def _run_at(text: str | None) -> datetime | timedelta | None:
 
 
 def _follow(job: JobStatus, limit_seconds: float, out: Output) -> int:
-    deadline = time.monotonic() + limit_seconds
+    try:
+        job = _ended(job, time.monotonic() + limit_seconds, out)
+    except KeyboardInterrupt:
+        out.say(f"\nJob {job.id} goes on: manage.py jobs show {job.id}")
+        return BAD
+    out.data(describe.whole(job, search.attempts(job, newest=100)))
+    if job.status == Status.COMPLETED:
+        out.say(f"Job {job.id}: completed {json.dumps(job.result, ensure_ascii=False)}")
+        return OK
+    out.say(f"Job {job.id}: {job.status} {job.error}".rstrip())
+    return BAD
+
+
+def _ended(job: JobStatus, deadline: float, out: Output) -> JobStatus:
+    """Say how the job goes until it ends or `deadline` comes; return it as it was last seen."""
     said = ""
     while not job.is_terminal and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
@@ -115,12 +129,7 @@ def _follow(job: JobStatus, limit_seconds: float, out: Output) -> int:
         if line != said:
             out.say(f"  {line}")
             said = line
-    out.data(describe.whole(job, search.attempts(job, newest=100)))
-    if job.status == Status.COMPLETED:
-        out.say(f"Job {job.id}: completed {json.dumps(job.result, ensure_ascii=False)}")
-        return OK
-    out.say(f"Job {job.id}: {job.status} {job.error}".rstrip())
-    return BAD
+    return job
 
 
 SUBCOMMAND = Subcommand(

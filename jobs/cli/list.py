@@ -38,8 +38,10 @@ def _run(options: dict[str, Any], out: Output) -> int:
     page = search.page(where, size=options["limit"])
     out.data([describe.summary(job) for job in page.jobs])
     out.table(
-        ("ID", "STATUS", "JOB", "QUEUE", "ATTEMPT", "CREATED", "NOTE"),
-        [_row(job) for job in page.jobs],
+        [
+            ("ID", "STATUS", "JOB", "QUEUE", "ATTEMPT", "CREATED", "NOTE"),
+            *(_row(job) for job in page.jobs),
+        ]
     )
     if page.next is not None:
         out.say(f"There are more: --limit shows up to {MAX_LIMIT:,}.")

@@ -38,17 +38,19 @@ def _run(_: dict[str, Any], out: Output) -> int:
         ]
     )
     out.table(
-        ("QUEUE", "QUEUED", "STARTED", "OLDEST WAITS", "WORKERS"),
         [
-            (
-                load.queue,
-                load.queued,
-                load.started,
-                _wait(load.oldest_wait),
-                ", ".join(names[load.queue]) or "none",
-            )
-            for load in loads
-        ],
+            ("QUEUE", "QUEUED", "STARTED", "OLDEST WAITS", "WORKERS"),
+            *(
+                (
+                    load.queue,
+                    load.queued,
+                    load.started,
+                    _wait(load.oldest_wait),
+                    ", ".join(names[load.queue]) or "none",
+                )
+                for load in loads
+            ),
+        ]
     )
     return OK
 

@@ -27,7 +27,6 @@ def _run(options: dict[str, Any], out: Output) -> int:
         out.say(sentence)
     out.say()
     out.table(
-        ("", ""),
         [
             (name, value if not isinstance(value, dict | list) else as_json(value))
             for name, value in shown.items()

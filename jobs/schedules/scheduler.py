@@ -29,7 +29,7 @@ logger = logging.getLogger("jobs.schedules")
 _LONGEST_BACKOFF_SECONDS = 10.0
 _SHORTEST_WAIT_SECONDS = 0.01
 # What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
-_STOP_SECONDS = 1.5
+_STOP_SECONDS = 1.0
 _LEAVE_ALONE_SECONDS = 5.0  # after Redis did not answer
 _MAX_SHOWN_TEXT = 200
 

@@ -10,6 +10,12 @@ JOB_SCHEDULES = {
     "each-second": {"job": "Echo", "every": timedelta(seconds=1), "params": {"value": "x"}},
     "no-such-class": {"job": "Nobody", "every": timedelta(seconds=1)},
     "bad-params": {"job": "Echo", "every": timedelta(seconds=1), "params": {"valeu": "x"}},
+    "truncate": {
+        "job": "TruncateTable",
+        "every": timedelta(seconds=2),
+        "params": {"schema": "public", "table_name": "daily_stats"},
+        "queue": "low",
+    },
     "nightly": {
         "job": "Secretive",
         "cron": "0 2 * * *",

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 
 from jobs.schedules import declaration
@@ -23,6 +25,21 @@ def test_the_shipped_schedules_are_sound():
     names = [item.name for item in declaration.sound()]
 
     assert names == ["import-airports", "truncate-daily-stats"]
+
+
+def test_the_example_of_the_docs_can_be_read():
+    page = Path(settings.BASE_DIR, "docs", "schedules.md").read_text()
+    example = {"timedelta": timedelta}
+    exec(page.partition("```python\n")[2].partition("```")[0], example)  # noqa: S102 - our own page
+
+    flaws = [
+        flaw
+        for name, entry in example["JOB_SCHEDULES"].items()
+        for flaw in declaration.flaws(name, entry)
+    ]
+
+    assert len(example["JOB_SCHEDULES"]) == 2
+    assert flaws == []
 
 
 def test_a_schedule_without_a_zone_is_read_in_the_sites(settings):

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from jobs.models import JobStatus, Lease, Schedule, ScheduleRun
 from jobs.statuses import Status
-from tests import wait, workers
+from tests import wait
 from tests.make import make_job
+from tests.workers import MANAGE, environment
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
@@ -25,6 +26,7 @@ SHOWN = {
     "schedule-each-second",
     "schedule-no-such-class",
     "schedule-bad-params",
+    "schedule-truncate",
     "schedule-nightly",
 }
 
@@ -34,15 +36,15 @@ def start(tmp_path, redis):  # noqa: ARG001 - empty before and after
     """Return a function that starts a scheduler on the test's database."""
     started = []
 
-    def start_one(**environment):
+    def start_one(**changes):
         log = tmp_path / f"{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, workers.MANAGE, "rqscheduler"],
+                [sys.executable, MANAGE, "rqscheduler"],
                 env={
-                    **workers.environment(),
+                    **environment(),
                     "DJANGO_SETTINGS_MODULE": "tests.schedules.process_settings",
-                    **environment,
+                    **changes,
                 },
                 cwd=settings.BASE_DIR,
                 stdout=output,
@@ -92,6 +94,25 @@ def test_each_moment_becomes_one_job_however_many_schedulers_run(start):
     assert {run.job_id for run in runs} == {job.id for job in jobs}
     assert len(runs) == len(jobs) == len({job.logical_time for job in jobs})
     assert {b.logical_time - a.logical_time for a, b in pairwise(runs)} == {timedelta(seconds=1)}
+
+
+def test_a_schedules_job_runs_to_its_end(start, workers):
+    workers.start("low")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS public.daily_stats (day date)")
+        cursor.execute("INSERT INTO public.daily_stats (day) VALUES (current_date)")
+
+    process = start()
+
+    job = wait_until(
+        lambda: JobStatus.objects.filter(schedule="truncate", status=Status.COMPLETED).first(),
+        [process],
+    )
+    assert job.result == "Table public.daily_stats truncated successfully"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM public.daily_stats")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("DROP TABLE public.daily_stats")
 
 
 def test_a_bad_entry_is_recorded_and_stops_no_other(start):
