@@ -99,7 +99,8 @@ class Scheduler(RqScheduler):
             with unit_of_work():
                 wait = self._work()
         except (OperationalError, InterfaceError) as error:
-            logger.warning("The database doesn't answer: trying again (%s)", str(error).strip())
+            said = str(error).strip().partition("\n")[0]
+            logger.warning("The database doesn't answer: trying again (%s)", said)
         except Exception:  # this loop must outlive any one round
             logger.exception("A round of the scheduler failed: trying again")
         else:
