@@ -114,11 +114,17 @@ class Problem:
         body = {"type": self.kind.type, "title": self.kind.title, "status": self.kind.status}
         if self.detail:
             body["detail"] = json_values.cleaned(self.detail, limit_bytes=MAX_DETAIL_BYTES)
+        content = json.dumps(body | dict(self.extensions), allow_nan=False).encode()
         return HttpResponse(
-            json.dumps(body | dict(self.extensions), allow_nan=False),
+            content,
             status=self.kind.status,
             content_type=CONTENT_TYPE,
-            headers={"Cache-Control": "no-store", **(headers or {})},
+            headers={
+                "Cache-Control": "no-store",
+                "Content-Length": str(len(content)),
+                "X-Content-Type-Options": "nosniff",
+                **(headers or {}),
+            },
         )
 
 

@@ -66,7 +66,9 @@ def with_job_classes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas["CreateJob"] = _create_any(specs)
     schemas["Created"] = CREATED
     for body in _create_bodies(result):
-        body["examples"] = {spec.name: {"value": example_body(spec)} for spec in specs}
+        one_by_one = {spec.name: {"value": example_body(spec)} for spec in specs}
+        together = {"value": [example_body(spec) for spec in specs]}
+        body["examples"] = {**one_by_one, "All of them, as a list": together}
     return result
 
 

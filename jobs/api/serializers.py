@@ -149,6 +149,18 @@ class CancelRequest(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, max_length=1000)
 
 
+class Fault(serializers.Serializer[Any]):
+    """One of the things that are wrong."""
+
+    detail = serializers.CharField()
+    pointer = serializers.CharField(
+        required=False, help_text="Where in the body: a JSON pointer, #/3/params/source."
+    )
+    index = serializers.IntegerField(required=False, help_text="Which object of a list, from 0.")
+    type = serializers.CharField(required=False, help_text="Its own problem type.")
+    parameter = serializers.CharField(required=False, help_text="Which one of the query string.")
+
+
 class ProblemDetails(serializers.Serializer[Any]):
     """What went wrong (RFC 9457)."""
 
@@ -156,6 +168,4 @@ class ProblemDetails(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(required=False)
-    errors = serializers.ListField(  # type: ignore[assignment]
-        child=serializers.DictField(), required=False
-    )
+    errors = Fault(many=True, required=False)  # type: ignore[assignment]

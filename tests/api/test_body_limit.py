@@ -42,6 +42,8 @@ def ask(parts: list[bytes], **headers: str) -> tuple[int, dict[str, str], dict[s
     return asyncio.run(talk())
 
 
+@pytest.mark.redis
+@pytest.mark.usefixtures("redis")
 @pytest.mark.django_db(transaction=True)
 def test_a_chunked_body_without_a_length_is_read(person):
     _, token = api_token.issue(person("run_echo"), "for tests")

@@ -52,7 +52,7 @@ class Guarded(APIView):
 
     authentication_classes = [BearerToken, SessionAuthentication]
     permission_classes = [IsAuthenticated]
-    metadata_class = None  # OPTIONS says nothing
+    http_method_names = ["get", "head", "post"]  # no OPTIONS: nothing is open to other origins
 
     def get_exception_handler(self) -> Callable[..., Any]:
         """Return the one that makes problem details."""
