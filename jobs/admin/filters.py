@@ -12,6 +12,7 @@ from jobs import conf, registry
 from jobs.models import JobStatus, Schedule
 
 Choices = list[tuple[str, str]]
+TEMPLATE = "admin/jobs/filter.html"
 
 
 def _same(names: Any) -> Choices:
@@ -21,6 +22,7 @@ def _same(names: Any) -> Choices:
 class JobClassFilter(admin.SimpleListFilter):
     """By job class."""
 
+    template = TEMPLATE
     title = "job class"
     parameter_name = "class"
 
@@ -36,6 +38,7 @@ class JobClassFilter(admin.SimpleListFilter):
 class QueueFilter(admin.SimpleListFilter):
     """By queue."""
 
+    template = TEMPLATE
     title = "queue"
     parameter_name = "queue"
 
@@ -51,6 +54,7 @@ class QueueFilter(admin.SimpleListFilter):
 class ScheduleFilter(admin.SimpleListFilter):
     """By the schedule that made them."""
 
+    template = TEMPLATE
     title = "schedule"
     parameter_name = "schedule"
 
@@ -66,6 +70,7 @@ class ScheduleFilter(admin.SimpleListFilter):
 class TagFilter(admin.SimpleListFilter):
     """By a tag that a job class declares; any other tag can be searched as "tag:<its text>"."""
 
+    template = TEMPLATE
     title = "tag"
     parameter_name = "tag"
 
@@ -80,3 +85,9 @@ class TagFilter(admin.SimpleListFilter):
     def queryset(self, _: HttpRequest, queryset: QuerySet[JobStatus]) -> QuerySet[JobStatus]:
         """The jobs that bear that tag."""
         return queryset.filter(tags__contains=[self.value()]) if self.value() else queryset
+
+
+class CreatedFilter(admin.DateFieldListFilter):
+    """By the day it was made."""
+
+    template = TEMPLATE

@@ -138,7 +138,8 @@ def _facts(job: JobStatus, now: Any) -> list[tuple[str, Any]]:
         ("Ended", render.moment(job.finished_at)),
     ]
     if job.started_at and (job.finished_at or job.status == "started"):
-        facts.append(("Ran for", render.duration(ended - job.started_at)))
+        label = "Ran for" if job.finished_at else "Runs for"
+        facts.append((label, render.duration(ended - job.started_at)))
     if job.schedule:
         facts.append(("Schedule", f"{job.schedule}, for {job.logical_time or render.DASH}"))
     facts += [(label, value) for label, value in _rare(job) if value]

@@ -17,7 +17,13 @@ from django.utils.text import Truncator
 
 from jobs import permissions
 from jobs.admin import job_page, many, render, run_page, tabs, verbs
-from jobs.admin.filters import JobClassFilter, QueueFilter, ScheduleFilter, TagFilter
+from jobs.admin.filters import (
+    CreatedFilter,
+    JobClassFilter,
+    QueueFilter,
+    ScheduleFilter,
+    TagFilter,
+)
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobStatus, clock
 from jobs.statuses import Status
@@ -33,12 +39,11 @@ class JobAdmin(ReadOnlyAdmin):
 
     list_display = (
         "status_badge", "job", "queue_name", "attempts", "created", "timing", "worker_name",
-        "details",
     )  # fmt: skip
-    list_display_links = ("job",)
+    list_display_links = None  # the job column links itself: beside the link stand its details
     list_filter = (
         JobClassFilter, QueueFilter, TagFilter, ScheduleFilter,
-        ("created_at", admin.DateFieldListFilter),
+        ("created_at", CreatedFilter),
     )  # fmt: skip
     list_select_related = ("worker",)
     list_per_page = 50
@@ -92,7 +97,6 @@ class JobAdmin(ReadOnlyAdmin):
         return super().changelist_view(
             request,
             {
-                "title": "Jobs",
                 "tabs": tabs.tabs(request) if self.has_view_permission(request) else [],
                 "can_run": bool(permissions.runnable(request.user)),
                 "selection_note_all": "All matching jobs selected",
@@ -109,8 +113,14 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def job(self, job: JobStatus) -> SafeString:
-        """The job class and its tags; links to the job's page."""
-        return format_html("{} {}", job.job_class, render.tags(job.tags))
+        """The job class, a link to the job's page; its tags; how far or how wrong it is."""
+        return format_html(
+            '<a class="job-link" href="{}">{}</a> {}{}',
+            job_page.page_address(job.id),
+            job.job_class,
+            render.tags(job.tags),
+            self._details(job),
+        )
 
     @admin.display(description="queue")
     def queue_name(self, job: JobStatus) -> str:
@@ -147,16 +157,15 @@ class JobAdmin(ReadOnlyAdmin):
         """Who started it last."""
         return job.worker.name if job.worker else render.DASH
 
-    @admin.display(description="progress, error")
-    def details(self, job: JobStatus) -> str:
-        """How far it is, or what is wrong."""
+    def _details(self, job: JobStatus) -> SafeString:
+        line = '<div class="job-line {}">{}</div>'
         if job.status == Status.STARTED and job.progress:
-            return render.progress(job.progress)
+            return format_html(line, "", render.progress(job.progress))
         if job.error:
-            return format_html(
-                '<span class="job-error">{}</span>', Truncator(job.error).chars(_ERROR_CHARACTERS)
-            )
-        return f"held by {job.held_by}" if job.held_by else ""
+            return format_html(line, "job-error", Truncator(job.error).chars(_ERROR_CHARACTERS))
+        if job.held_by:
+            return format_html(line, "quiet", f"held by {job.held_by}")
+        return render.NOTHING
 
     # --- Many at once ---
 

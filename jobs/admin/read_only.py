@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from jobs.admin import paging
 
@@ -25,8 +26,11 @@ class ReadOnlyAdmin(ModelAdmin):
 
     actions: Any = None
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the whole table
     list_max_show_all = 0
     sortable_by = ()
+
+    list_title = ""  # default: the rows' name
 
     class Media:
         css = {"all": ["jobs/admin.css"]}
@@ -70,3 +74,10 @@ class ReadOnlyAdmin(ModelAdmin):
     ) -> paging.CappedPaginator:
         """Pages that don't count millions."""
         return paging.paginator(request, queryset, per_page, PAGE_VAR)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list under its own name: there is nothing to select."""
+        title = self.list_title or capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})

@@ -29,10 +29,10 @@ def badge(status: str) -> SafeString:
 
 
 def duration(length: timedelta) -> str:
-    """Return a length of time in its two largest units: "0.42 s", "3 min 5 s", "2 d 4 h"."""
+    """Return a length of time in its two largest units: "42 ms", "3 min 5 s", "2 d 4 h"."""
     seconds = max(0.0, length.total_seconds())
     if seconds < _SHORT_SECONDS:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+        return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
     return " ".join(_parts(round(seconds))[:2])
 
 
@@ -119,7 +119,7 @@ def tags(values: Iterable[str]) -> SafeString:
 
 def tree(value: Any) -> SafeString:
     """Return JSON as a tree that folds; at most `MAX_NODES` of it, and long texts cut."""
-    return format_html('<div class="json-tree">{}</div>', _node(value, _Budget(), 0))
+    return format_html('<div class="json-tree">{}</div>', _node("", value, _Budget(), 0))
 
 
 class _Budget:
@@ -133,40 +133,37 @@ class _Budget:
         return self.left >= 0
 
 
-def _node(value: Any, budget: _Budget, depth: int) -> SafeString:
+def _node(key: SafeString | str, value: Any, budget: _Budget, depth: int) -> SafeString:
     match value:
         case dict() if value:
-            return _branch(value.items(), "{{{}}}", len(value), budget, depth)
+            inner = _branch(value.items(), len(value), budget, depth)
+            shape = f"{{{len(value)}}}"
         case list() if value:
-            return _branch(enumerate(value), "[{}]", len(value), budget, depth)
+            inner = _branch(enumerate(value), len(value), budget, depth)
+            shape = f"[{len(value)}]"
         case _:
-            return _leaf(value)
+            return format_html("{}{}", key, _leaf(value))
+    return format_html(
+        '<details{}><summary>{}<span class="quiet">{}</span></summary><ul>{}</ul></details>',
+        _OPEN if depth < _OPEN_DEPTH else NOTHING,
+        key,
+        shape,
+        inner,
+    )
 
 
 def _branch(
-    items: Iterable[tuple[Any, Any]], shape: str, count: int, budget: _Budget, depth: int
+    items: Iterable[tuple[Any, Any]], count: int, budget: _Budget, depth: int
 ) -> SafeString:
     rows: list[SafeString] = []
     for key, item in items:
         if not budget.take():
-            rows.append(
-                format_html(
-                    '<li class="json-more">{} more, see the API for all of it</li>',
-                    count - len(rows),
-                )
-            )
+            more = '<span class="json-more">{} more, see the API for all of it</span>'
+            rows.append(format_html(more, count - len(rows)))
             break
-        rows.append(_row(key, _node(item, budget, depth + 1)))
-    return format_html(
-        '<details{}><summary class="quiet">{}</summary><ul>{}</ul></details>',
-        _OPEN if depth < _OPEN_DEPTH else NOTHING,
-        shape.format(count),
-        format_html_join("", "{}", ((row,) for row in rows)),
-    )
-
-
-def _row(key: Any, rendered: SafeString) -> SafeString:
-    return format_html('<li><span class="json-key">{}</span> {}</li>', key, rendered)
+        shown = format_html('<span class="json-key">{}</span> ', key)
+        rows.append(_node(shown, item, budget, depth + 1))
+    return format_html_join("", "<li>{}</li>", ((row,) for row in rows))
 
 
 def _leaf(value: Any) -> SafeString:

@@ -54,7 +54,8 @@ class RqDashboardAdmin(QueueAdmin):
         patterns: list[URLPattern] = super().get_urls()  # type: ignore[no-untyped-call]
         for pattern in patterns:
             name = (pattern.name or "").removeprefix("django_rq_")
-            pattern.callback = _guarded(pattern.callback, _HANDLERS.get(name))
+            view = _by_any_name(pattern.callback) if name == "worker_details" else pattern.callback
+            pattern.callback = _guarded(view, _HANDLERS.get(name))
         return patterns
 
 
@@ -76,6 +77,19 @@ def _guarded(view: View, handler: Handler | None) -> View:
             return render(request, "admin/jobs/redis_down.html", context, status=503)
 
     return guarded
+
+
+def _by_any_name(view: View) -> View:
+    """Let a worker's page be found by its name too: its own breadcrumb names it so."""
+
+    @functools.wraps(view)
+    def found(request: HttpRequest, *args: Any, key: str, **kwargs: Any) -> Any:
+        worker_key = dashboard.worker_key(client.for_work(), key)
+        if worker_key is None:
+            raise Http404(f"No worker is registered as {key!r}.")
+        return view(request, *args, key=worker_key, **kwargs)
+
+    return found
 
 
 def _is_staff(request: HttpRequest) -> bool:

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from jobs import conf, permissions, registry
-from jobs.admin import job_page, many
+from jobs.admin import job_page, many, render
 from jobs.admin.run_form import RunForm
 from jobs.dispatch import create, outbox
 from jobs.dispatch.create import Request
@@ -65,7 +65,7 @@ class RunViews:
             form=form,
             fields=[(field, field.field.widget.attrs.get("data-required")) for field in form],
             max_attempts=spec.max_attempts or conf.current().max_attempts,
-            timeout=spec.timeout or conf.current().timeout,
+            timeout=render.duration(spec.timeout or conf.current().timeout),
         )
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:

@@ -6,7 +6,6 @@ from typing import Any
 
 import cron_descriptor
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
@@ -57,10 +56,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
     )
     fields = (
         "name", "job", "when", "cron", "timezone", "queue", "is_enabled", "params_tree",
-        "next_runs", "last_runs", "run_now", "synced_at",
+        "next_runs", "last_runs", "run_now", "synced",
     )  # fmt: skip
     readonly_fields = fields
     ordering = ("name",)
+    list_title = "Schedules, as settings.JOB_SCHEDULES declares them"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         """Schedules with their newest run, and the database's time."""
@@ -85,12 +85,6 @@ class ScheduleAdmin(ReadOnlyAdmin):
             may_run = permissions.may_run(request.user, schedule.job_class)
             vars(schedule)["may_run"] = may_run and registry.find(schedule.job_class) is not None
         return schedule
-
-    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """The list, under a title that says that it is only to look at."""
-        changes = super().get_changelist_instance(request)
-        changes.title = "Schedules (from settings.JOB_SCHEDULES)"
-        return changes
 
     @admin.display(description="job")
     def job(self, schedule: Schedule) -> str:
@@ -156,7 +150,12 @@ class ScheduleAdmin(ReadOnlyAdmin):
         rows = format_html_join("", "<li>{} {}</li>", ((_when(run), run_link(run)) for run in runs))
         return format_html('<ul class="job-plain">{}</ul>', rows or render.DASH)
 
-    @admin.display(description="")
+    @admin.display(description="read from settings")
+    def synced(self, schedule: Schedule) -> SafeString:
+        """When a scheduler last read it from the settings."""
+        return render.moment(schedule.synced_at)
+
+    @admin.display(description="run")
     def run_now(self, schedule: Any) -> SafeString:
         """A way to the form with its params, for who may run the class."""
         if not getattr(schedule, "may_run", False):
@@ -173,7 +172,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
 class ScheduleRunAdmin(ReadOnlyAdmin):
     """Every tick that was handled, newest first."""
 
-    list_display = ("schedule_name", "logical_time", "created_at", "made", "error")
+    list_display = ("schedule_name", "tick", "handled", "made", "error")
     list_display_links = None
     list_select_related = ("job",)
     search_fields = ("schedule_name",)
@@ -183,6 +182,16 @@ class ScheduleRunAdmin(ReadOnlyAdmin):
         """Runs without their jobs' large columns."""
         runs: QuerySet[ScheduleRun] = super().get_queryset(request)
         return runs.defer("job__params", "job__result")
+
+    @admin.display(description="for")
+    def tick(self, run: ScheduleRun) -> SafeString:
+        """The moment it stands for."""
+        return render.moment(run.logical_time)
+
+    @admin.display(description="handled")
+    def handled(self, run: ScheduleRun) -> SafeString:
+        """When it was made."""
+        return render.moment(run.created_at)
 
     @admin.display(description="job")
     def made(self, run: ScheduleRun) -> SafeString:

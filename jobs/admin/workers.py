@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from jobs import conf
 from jobs.admin import job_page, render
+from jobs.admin.filters import TEMPLATE
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobWorker, clock
 
@@ -23,6 +24,7 @@ from jobs.models import JobWorker, clock
 class LifeFilter(admin.SimpleListFilter):
     """Running ones, or those that have ended."""
 
+    template = TEMPLATE
     title = "life"
     parameter_name = "life"
 
@@ -62,7 +64,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     ordering = ("-started_at",)
     fields = (
         "name", "life", "heartbeat", "place", "queue_names", "concurrency", "release",
-        "runners_now", "started_at", "stopped_at", "dead_at", "id",
+        "runners_now", "started", "stopped", "died", "id",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -90,6 +92,21 @@ class WorkerAdmin(ReadOnlyAdmin):
     def place(self, worker: JobWorker) -> str:
         """Host and process."""
         return f"{worker.host}, pid {worker.pid}"
+
+    @admin.display(description="started")
+    def started(self, worker: JobWorker) -> SafeString:
+        """When it registered."""
+        return render.moment(worker.started_at)
+
+    @admin.display(description="stopped")
+    def stopped(self, worker: JobWorker) -> SafeString:
+        """When it ended in order."""
+        return render.moment(worker.stopped_at)
+
+    @admin.display(description="declared dead")
+    def died(self, worker: JobWorker) -> SafeString:
+        """When the leader gave it up."""
+        return render.moment(worker.dead_at)
 
     @admin.display(description="runners")
     def runners_now(self, worker: Any) -> SafeString:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import rq.exceptions
 import rq.serializers
 
 
@@ -14,3 +15,5 @@ def force_json() -> None:
     rq.serializers.PickleSerializer = rq.serializers.JSONSerializer  # type: ignore[misc, assignment]
     rq.serializers.DefaultSerializer = rq.serializers.JSONSerializer  # type: ignore[misc, assignment]
     rq.serializers.SERIALIZER_ALIASES["pickle"] = rq.serializers.JSONSerializer
+    # Django's templates then show an entry that isn't JSON as an empty text, not as a server error.
+    rq.exceptions.DeserializationError.silent_variable_failure = True  # type: ignore[attr-defined]
