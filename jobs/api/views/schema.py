@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import NotAuthenticated
 
 from jobs.api.views.base import AlwaysJson, Guarded
 
@@ -25,9 +24,9 @@ class Docs(Guarded, SpectacularSwaggerView):
     url_name = "jobs_api:schema"
     content_negotiation_class = AlwaysJson
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def handle_exception(self, exc: Exception) -> Any:
         """Send a person without a session to log in; a program is refused as everywhere."""
-        is_browser = "text/html" in request.headers.get("Accept", "")
-        if is_browser and not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        return super().dispatch(request, *args, **kwargs)
+        is_browser = "text/html" in self.request.headers.get("Accept", "")
+        if is_browser and isinstance(exc, NotAuthenticated):
+            return redirect_to_login(self.request.get_full_path())
+        return super().handle_exception(exc)

@@ -89,6 +89,19 @@ def test_a_browser_is_sent_to_log_in_before_the_docs(path):
     assert response.headers["Location"] == f"/admin/login/?next={path}"
 
 
+def test_a_browser_with_a_wrong_token_is_refused():
+    headers = {"accept": "text/html", "authorization": "Bearer js_wrong"}
+
+    assert Client().get("/docs", headers=headers).status_code == 401
+
+
+def test_a_form_that_the_schema_does_not_have_is_a_problem(client_with):
+    response = client_with().get("/schema/", headers={"accept": "image/png"})
+
+    assert response.status_code == 406
+    assert response.json()["type"] == "urn:jobsite:problem:not-acceptable"
+
+
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
 def test_the_docs_load_nothing_from_elsewhere(person, path):
     client = Client()
