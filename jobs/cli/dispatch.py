@@ -125,7 +125,7 @@ def _ended(job: JobStatus, deadline: float, out: Output) -> JobStatus:
         if now is None:
             raise unusable(f"Job {job.id} is gone.")
         job = now
-        line = " ".join(filter(None, (job.status, progress(job))))
+        line = f"{job.status} {progress(job) if job.status == Status.STARTED else ''}".rstrip()
         if line != said:
             out.say(f"  {line}")
             said = line

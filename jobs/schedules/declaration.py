@@ -14,6 +14,7 @@ from jobs import conf, json_values, registry
 from jobs.errors import InvalidParams
 from jobs.schedules import cron
 from jobs.schedules.cron import Rule
+from jobs.spec import JobSpec
 
 KEYS = ("job", "cron", "every", "timezone", "params", "queue", "enabled")
 # rq's rule for ids (the entry is "schedule-<name>"), and the row's length.
@@ -112,12 +113,11 @@ def misfits(declared: Declared) -> Iterator[Flaw]:
             hint=f"Registered are: {names}.",
         )
     else:
-        try:
-            spec.params.check(declared.params)
-        except InvalidParams as error:
+        fault = _params_fault(spec, declared.params)
+        if fault:
             yield Flaw(
                 check_id="jobs.W012",
-                message=f"JOB_SCHEDULES[{declared.name!r}]: {error}",
+                message=f"JOB_SCHEDULES[{declared.name!r}]: {fault}",
                 hint="Every tick would be refused: correct the params.",
             )
     queues = conf.current().queues
@@ -127,6 +127,17 @@ def misfits(declared: Declared) -> Iterator[Flaw]:
             message=f"JOB_SCHEDULES[{declared.name!r}]: no queue is named {declared.queue!r}.",
             hint=f"Queues are: {', '.join(queues)}.",
         )
+
+
+def _params_fault(spec: JobSpec, params: Mapping[str, Any]) -> str:
+    try:
+        spec.params.check(params)
+    except InvalidParams as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - the author's own validator; other schedules must start
+        text = f"checking the params of {spec.name} raised {type(error).__name__}: {error}"
+        return json_values.scrubbed(text, spec.params.secrets(params))
+    return ""
 
 
 def _flaws_of_kind(name: Any, entry: Mapping[str, Any]) -> Iterator[Flaw]:

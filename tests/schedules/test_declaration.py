@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 
 from jobs.schedules import declaration
+from tests.schedules.breaking import BreakAtDispatch
 
 GOOD = {"job": "Echo", "cron": "0 2 * * *", "params": {"value": "x"}, "queue": "low"}
 
@@ -81,6 +82,16 @@ def test_a_fault_is_a_system_check_with_a_hint(settings, name, entry, check_id):
 
 def test_schedules_that_are_no_dict_are_a_fault(settings):
     assert [message.id for message in found(settings, [GOOD])] == ["jobs.E010"]
+
+
+def test_a_class_that_breaks_on_its_params_is_a_warning(settings):
+    entry = {"job": BreakAtDispatch.spec.name, "cron": "0 2 * * *", "params": {"secret": "s3cr3t!"}}
+
+    messages = found(settings, {"nightly": entry})
+
+    assert [message.id for message in messages] == ["jobs.W012"]
+    assert "RuntimeError" in messages[0].msg
+    assert "s3cr3t!" not in messages[0].msg
 
 
 def test_a_fault_never_repeats_a_redacted_param(settings):

@@ -15,9 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import JobStatus, Lease, Schedule, ScheduleRun
+from jobs.schedules import sync, tick
 from jobs.statuses import Status
 from tests import wait
 from tests.make import make_job
+from tests.schedules.breaking import BreakAtDispatch
 from tests.workers import MANAGE, environment
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -233,6 +235,28 @@ def test_a_site_with_only_a_scheduler_does_the_duties(start):
     wait_until(lambda: JobStatus.objects.get(id=job.id).status == Status.QUEUED, [process])
     assert stop(process)[0] == 0
     assert not Lease.objects.exists()
+
+
+@pytest.mark.usefixtures("redis")
+def test_an_unforeseen_error_is_recorded_and_stops_no_other(settings):
+    settings.JOB_SCHEDULES = {
+        "breaks": {
+            "job": BreakAtDispatch.spec.name,
+            "every": timedelta(days=1),
+            "params": {"secret": "hunter22"},
+        },
+        "works": {"job": "Echo", "every": timedelta(days=1)},
+    }
+    sync.sync()
+    Schedule.objects.update(next_at=timezone.now() - timedelta(days=2))
+
+    django_rq.get_scheduler("default").run(burst=True)
+
+    (broken,), (worked,) = made("breaks"), made("works")
+    assert (broken.outcome, worked.outcome) == ("refused", "dispatched")
+    assert "RuntimeError" in broken.error
+    assert "hunter22" not in broken.error
+    assert tick.due() == []
 
 
 def test_what_nothing_would_run_is_refused(redis):
