@@ -141,6 +141,9 @@ class _Mother:
     def _end(self) -> None:
         for pid in self.children:
             _kill_group(pid)
+        for pid in self.children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def _kill_group(pid: int) -> None:

@@ -32,9 +32,17 @@ class _PlainWorker(SimpleWorker):
 def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> str:
     """Run the rq job behind an entry that is no row's; return what became of it, in rq's words.
 
-    An entry without a job hash is dropped, one that isn't JSON is put aside in rq's failed registry:
+    An entry without a job hash is dropped, so is one of ours whose row is gone; one that isn't JSON is put aside in rq's failed registry:
     nothing is ever unpickled.
     """
+    if client.hexists(keys.entry(entry_id), "claim"):
+        logger.warning(
+            "Entry %s of queue %s is a job without a row: dropped. Its row was deleted, or another "
+            "site uses this Redis database.",
+            entry_id,
+            queue_name,
+        )
+        return "dropped"
     queue = Queue(queue_name, connection=client, serializer=JSONSerializer)
     try:
         job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
