@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import JobWorker, Schedule, ScheduleRun
+from jobs.statuses import Status
+from tests.admin.conftest import browser, person
+from tests.make import make_job, make_worker
+
+pytestmark = pytest.mark.django_db
+
+
+def make_schedule(**fields):
+    now = timezone.now()
+    values = {"name": "nightly", "job_class": "Echo", "cron": "0 2 * * *", "queue": "low"}
+    return Schedule.objects.create(
+        **values | {"synced_at": now, "next_at": now + timedelta(hours=3)} | fields
+    )
+
+
+def test_a_schedule_is_told_in_words_with_its_next_and_last_run(boss):
+    make_schedule()
+    job = make_job(status=Status.FAILED)
+    when = timezone.now() - timedelta(hours=2)
+    ScheduleRun.objects.create(
+        schedule_name="nightly", logical_time=when, job=job, outcome="dispatched", created_at=when
+    )
+
+    html = boss.get("/admin/jobs/schedule/").content.decode()
+
+    for word in ("At 02:00", "in 3 h", "2 h ago", "job-badge-failed", str(job.id)):
+        assert word in html
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cron": "0 1 * * mon-fri"}, "At 01:00, Monday through Friday"),
+        ({"cron": "", "every": timedelta(minutes=90)}, "Every 1 h 30 min"),
+        ({"cron": "not a cron"}, "not a cron"),
+    ],
+)
+def test_every_kind_of_rule_has_words(boss, fields, words):
+    make_schedule(**fields)
+
+    page = boss.get("/admin/jobs/schedule/nightly/change/")
+
+    assert page.status_code == 200
+    assert words in page.content.decode()
+
+
+def test_a_schedule_that_is_off_has_no_next_run(boss):
+    make_schedule(enabled=False)
+
+    html = boss.get("/admin/jobs/schedule/").content.decode()
+
+    assert "in 3 h" not in html
+    assert 'alt="False"' in html
+
+
+def test_a_schedules_secret_params_are_hidden(boss):
+    make_schedule(job_class="Secretive", params={"user": "alice", "password": "correct horse"})
+
+    html = boss.get("/admin/jobs/schedule/nightly/change/").content.decode()
+
+    assert "alice" in html
+    assert "correct horse" not in html
+
+
+def test_run_now_is_offered_to_who_may_run_the_class():
+    make_schedule()
+    link = "/admin/jobs/jobstatus/run/Echo/?schedule=nightly"
+    may = browser(person("rosa", "jobs.view_schedule", "jobs.run_echo"))
+    may_not = browser(person("victor", "jobs.view_schedule"))
+
+    assert link in may.get("/admin/jobs/schedule/nightly/change/").content.decode()
+    assert link not in may_not.get("/admin/jobs/schedule/nightly/change/").content.decode()
+
+
+@pytest.mark.parametrize("model", ["schedule", "schedulerun", "jobworker"])
+def test_schedules_and_workers_are_only_to_look_at(boss, model):
+    make_schedule()
+    make_worker()
+
+    assert boss.get(f"/admin/jobs/{model}/add/").status_code == 403
+    assert boss.post(f"/admin/jobs/{model}/add/", {"name": "x"}).status_code == 403
+    assert boss.post("/admin/jobs/schedule/nightly/change/", {"cron": "*"}).status_code == 403
+    assert boss.post("/admin/jobs/schedule/nightly/delete/", {"post": "yes"}).status_code == 403
+    assert Schedule.objects.get().cron == "0 2 * * *"
+
+
+@pytest.mark.parametrize(
+    ("fields", "life"),
+    [
+        ({}, "living"),
+        ({"heartbeat_at": timezone.now() - timedelta(minutes=5)}, "silent"),
+        ({"stopped_at": timezone.now()}, "stopped"),
+        ({"dead_at": timezone.now()}, "dead"),
+    ],
+)
+def test_a_workers_life_is_told_by_its_heartbeat(boss, fields, life):
+    make_worker(**fields)
+
+    html = boss.get("/admin/jobs/jobworker/").content.decode()
+
+    assert f'job-badge-{life}">{life}<' in html
+
+
+def test_a_worker_tells_what_each_runner_does(boss):
+    job = make_job(status=Status.STARTED)
+    runner = {
+        "pid": 41,
+        "job_id": str(job.id),
+        "job_class": "Echo",
+        "attempt": 1,
+        "started_at": (timezone.now() - timedelta(seconds=90)).isoformat(),
+    }
+    worker = make_worker(runners=[runner, {"pid": 42, "job_id": None}])
+
+    html = boss.get(f"/admin/jobs/jobworker/{worker.id}/change/").content.decode()
+
+    assert f"/admin/jobs/jobstatus/{job.id}/change/" in html
+    assert "for 1 min 30 s, pid 41" in html
+    assert "idle, pid 42" in html
+
+
+@pytest.mark.parametrize(
+    "runners", [None, {}, "x", [None], [{"job_id": "nonsense", "started_at": 3}]]
+)
+def test_odd_words_about_runners_are_no_server_error(boss, runners):
+    worker = make_worker()
+    JobWorker.objects.filter(id=worker.id).update(runners=runners or [])
+
+    assert boss.get(f"/admin/jobs/jobworker/{worker.id}/change/").status_code == 200
