@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from jobs.builtin.errors import SourceRefused
 
@@ -15,7 +15,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def open_file(source: str, folders: tuple[str, ...]) -> BinaryIO:
+def open_file(source: str, folders: tuple[str, ...]) -> io.FileIO:
     """Open `source`, which lies in one of `folders` once every link is followed.
 
     Args:
@@ -40,7 +40,7 @@ def open_file(source: str, folders: tuple[str, ...]) -> BinaryIO:
     )
 
 
-def _open_beneath(root: Path, path: Path) -> BinaryIO:
+def _open_beneath(root: Path, path: Path) -> io.FileIO:
     """Walk from `root` without following a link: one put there since the check is refused."""
     *folders, name = path.relative_to(root).parts
     opened = [os.open(root, _DIRECTORY)]
@@ -58,4 +58,4 @@ def _open_beneath(root: Path, path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise SourceRefused(f"{path} is not a regular file.")
-    return os.fdopen(file, "rb", buffering=0)
+    return io.FileIO(file, "rb")

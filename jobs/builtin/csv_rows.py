@@ -14,7 +14,7 @@ from jobs.builtin.errors import TooManyRejected
 
 MAX_KEPT = 100
 _SHOWN_IN_ERROR = 3
-_BATCH_CHARACTERS = 1024 * 1024
+_BATCH_CHARACTERS = 256 * 1024
 _NULL = "\\N"
 # What an empty field of a column that needs a value becomes. No column takes a NUL, so that one
 # look at the finished row finds these and the NULs of the file.
@@ -65,7 +65,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """About a megabyte of rows for COPY, and how many records were read until its end."""
+    """Some thousand rows for COPY, and how many records were read until its end."""
 
     rows_in: int
     content: bytes

@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, cast
 
 from jobs.builtin.csv_file import open_file
 from jobs.builtin.csv_http import open_address
@@ -38,23 +38,21 @@ def pieces(
     """
     scheme, mark, _ = source.partition("://")
     if not mark:
-        raw: io.RawIOBase | BinaryIO = open_file(source, folders)
+        raw: io.RawIOBase = open_file(source, folders)
     elif scheme.lower() in {"http", "https"}:
         raw = open_address(source, hosts)
     else:
         raise SourceRefused("The source must be a path, or an http:// or https:// address.")
-    with raw:
-        yield _read(raw)
+    with io.BufferedReader(raw, _PIECE_BYTES) as stream:
+        yield _read(stream)
 
 
-def _read(raw: io.RawIOBase | BinaryIO) -> Iterator[bytes]:
-    stream: BinaryIO = io.BufferedReader(cast("io.RawIOBase", raw), _PIECE_BYTES)
+def _read(stream: io.BufferedReader[Any]) -> Iterator[bytes]:
     try:
         for _ in range(_MAX_LAYERS):
-            buffered = cast("io.BufferedReader", stream)
-            if buffered.peek(2)[:2] != _GZIP_MAGIC:
+            if stream.peek(2)[:2] != _GZIP_MAGIC:
                 break
-            unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered, mode="rb"))
+            unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=stream, mode="rb"))
             stream = io.BufferedReader(unpacked, _PIECE_BYTES)
         while piece := stream.read(_PIECE_BYTES):
             yield piece
