@@ -30,13 +30,24 @@ class Running:
     worker_name: str
 
 
-def with_leavings(client: Redis, departed: Sequence[Departed]) -> list[Departed]:
-    """Return those that left claims, or are still shown: one pipeline."""
+def with_claims(client: Redis, departed: Sequence[Departed]) -> list[Departed]:
+    """Return those that left claims: one pipeline."""
+    return _where_exists(client, departed, [keys.claims(item.worker_id) for item in departed])
+
+
+def still_shown(client: Redis, departed: Sequence[Departed]) -> list[Departed]:
+    """Return those whose name the dashboard still shows: one pipeline."""
+    return _where_exists(client, departed, [keys.worker(item.name) for item in departed])
+
+
+def _where_exists(
+    client: Redis, departed: Sequence[Departed], names: Sequence[str]
+) -> list[Departed]:
     with client.pipeline(transaction=False) as pipe:
-        for worker in departed:
-            pipe.exists(keys.claims(worker.worker_id), keys.worker(worker.name))
+        for name in names:
+            pipe.exists(name)
         answers = pipe.execute()
-    return [worker for worker, count in zip(departed, answers, strict=True) if count]
+    return [worker for worker, is_there in zip(departed, answers, strict=True) if is_there]
 
 
 def running(client: Redis, queues: Sequence[str]) -> list[Running]:

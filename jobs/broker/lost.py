@@ -10,7 +10,7 @@ from redis import Redis
 
 from jobs.broker import keys
 
-_CHECKING = "checking"  # a check of every queued row has begun; whoever finds this begins anew
+_CHECKING = "checking"  # a check of every queued row has begun; whoever finds this takes it up
 _CHECKED = "checked"
 
 # A flush while the check went on took the key away: then the check wasn't one.
@@ -26,12 +26,10 @@ while true do
   redis.call('RPUSH', KEYS[2], unpack(ids))
   redis.call('LTRIM', KEYS[1], #ids, -1)
 end
-local left = redis.call('LLEN', KEYS[2])
-if KEYS[3] and left > 0 then
+if KEYS[3] and redis.call('EXISTS', KEYS[2]) == 1 then
   redis.call('LPUSH', KEYS[3], '1')
   redis.call('LTRIM', KEYS[3], 0, 0)
 end
-return left
 """
 _BITE = 1_000
 
@@ -40,15 +38,15 @@ _BITE = 1_000
 class Sight:
     """The queues and the claims at one moment."""
 
-    empty: frozenset[str]  # queues whose list is empty and of which no worker holds a claim
+    empty: frozenset[str]  # queues in whose list is nothing and of which no worker holds a claim
     held: frozenset[str]  # entry ids that workers have claimed and not started
 
 
 def look(client: Redis, queues: Sequence[str], worker_ids: Sequence[UUID]) -> Sight:
-    """Read the lengths of `queues` and what these workers have claimed, in one MULTI."""
+    """Read whether `queues` hold anything and what these workers have claimed, in one MULTI."""
     with client.pipeline(transaction=True) as pipe:
         for queue in queues:
-            pipe.llen(keys.queue(queue))
+            pipe.exists(keys.queue(queue), keys.aside(queue))
         for worker_id in worker_ids:
             pipe.hgetall(keys.claims(worker_id))
         answers = pipe.execute()
@@ -57,8 +55,8 @@ def look(client: Redis, queues: Sequence[str], worker_ids: Sequence[UUID]) -> Si
     return Sight(
         empty=frozenset(
             queue
-            for queue, length in zip(queues, answers, strict=False)
-            if not length and queue not in claimed_queues
+            for queue, is_there in zip(queues, answers, strict=False)
+            if not is_there and queue not in claimed_queues
         ),
         held=frozenset(entry.decode(errors="replace") for entry, _ in claims),
     )
@@ -82,9 +80,14 @@ def is_checked(client: Redis) -> bool:
     return bool(client.get(keys.EPOCH) == _CHECKED.encode())
 
 
-def begin_check(client: Redis) -> None:
-    """Note that a check of every row begins: until its end `is_checked` is false."""
-    client.set(keys.EPOCH, _CHECKING)
+def begin_check(client: Redis) -> bool:
+    """Note that a check of every row begins: until its end `is_checked` is false.
+
+    Returns:
+        Whether it begins; False: it goes on where another one broke off, what it pushed stands.
+    """
+    before = client.set(keys.EPOCH, _CHECKING, get=True)
+    return bool(before != _CHECKING.encode())
 
 
 def end_check(client: Redis) -> None:
@@ -92,16 +95,12 @@ def end_check(client: Redis) -> None:
     client.eval(_END_CHECK, 1, keys.EPOCH, _CHECKING, _CHECKED)
 
 
-def set_aside(client: Redis, queue: str) -> int:
+def set_aside(client: Redis, queue: str) -> None:
     """Move the queue's list out of the way, so that older ids can be pushed before it.
 
-    Call after `begin_check`: a check that dies here is begun anew, and then brings back.
-
-    Returns:
-        How many ids lie aside.
+    Call after `begin_check`: a check that dies here is taken up, and then brings back.
     """
-    moved: int = client.eval(_APPEND, 2, keys.queue(queue), keys.aside(queue), _BITE)
-    return moved
+    client.eval(_APPEND, 2, keys.queue(queue), keys.aside(queue), _BITE)
 
 
 def bring_back(client: Redis, queue: str) -> None:

@@ -127,33 +127,44 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         verb=leadership.seek,
         interval_seconds=settings.heartbeat.total_seconds(),
     )
-    duties = _duties(settings)
+
+    def may_go_on() -> bool:
+        _do_due([seek], lambda: True)
+        return leadership.leads and not stop.is_set()
+
+    duties = _duties(settings, may_go_on)
     try:
         while not stop.is_set():
             _do_due([seek], lambda: True)
-            _do_due(duties, lambda: leadership.leads and not stop.is_set())
+            _do_due(duties, may_go_on)
             waiting = [seek, *duties] if leadership.leads else [seek]
             stop.wait(max(0.0, min(duty.due_at for duty in waiting) - time.monotonic()))
     finally:
         _end(leadership)
 
 
-def _duties(settings: conf.Conf) -> list[Duty]:
-    watch = Watch()
+def _duties(settings: conf.Conf, may_go_on: Callable[[], bool]) -> list[Duty]:
     relay_seconds = settings.relay_interval.total_seconds()
-    return [
+    short = [
         Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds),
         Duty(
-            name="push lost",
-            verb=relay.push_lost,
-            interval_seconds=max(relay_seconds, settings.lost_after.total_seconds() / 3),
-        ),
-        Duty(
             name="rescue",
-            verb=partial(rescue.rescue, watch),
+            verb=partial(rescue.rescue, Watch()),
             interval_seconds=settings.heartbeat.total_seconds() / 2,
         ),
     ]
+
+    def meanwhile() -> bool:
+        # To refill a queue of a million takes minutes: the others have their turns between pages.
+        _do_due(short, may_go_on)
+        return may_go_on()
+
+    push_lost = Duty(
+        name="push lost",
+        verb=partial(relay.push_lost, meanwhile),
+        interval_seconds=max(relay_seconds, settings.lost_after.total_seconds() / 3),
+    )
+    return [*short, push_lost]
 
 
 def _do_due(duties: list[Duty], may_go_on: Callable[[], bool]) -> None:

@@ -31,10 +31,16 @@ def clear(workers: Iterable[Departed]) -> None:
     if not listed:
         return
     redis = broker_client.for_work()
-    for worker in departed.with_leavings(redis, listed):
+    for worker in departed.with_claims(redis, listed):
         _put_back(redis, worker.worker_id)
-        # A living worker of the same name has taken over the name's keys.
-        if not JobWorker.objects.filter(name=worker.name, stopped_at=None, dead_at=None).exists():
+    shown = departed.still_shown(redis, listed)
+    # A living worker of the same name has taken over the name's keys.
+    living = JobWorker.objects.filter(stopped_at=None, dead_at=None)
+    taken = set(
+        living.filter(name__in={item.name for item in shown}).values_list("name", flat=True)
+    )
+    for worker in shown:
+        if worker.name not in taken:
             registries.drop_worker(redis, name=worker.name, queues=worker.queues)
 
 

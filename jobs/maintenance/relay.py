@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jobs import conf
 from jobs.broker import client as broker_client
@@ -45,7 +45,11 @@ def _promote(timed: Status) -> int:
     return count
 
 
-def push_lost() -> int:
+def _yes() -> bool:
+    return True
+
+
+def push_lost(go_on: Callable[[], bool] = _yes) -> int:
     """Push again the queued jobs that Redis doesn't have; return how many.
 
     Lost is a job whose entry is missing or bears another claim than the row, and every job of a
@@ -53,12 +57,16 @@ def push_lost() -> int:
     head; or all rows where Redis was flushed, or where a whole page is lost. What a living worker
     has claimed isn't lost. A push too many is harmless: the start moves no row twice.
 
+    Args:
+        go_on: Asked between two pages, for a flushed backlog takes a while. After a no the next
+            pass begins anew.
+
     Raises:
         broker.client.Unreachable: Redis is down or hangs; the next pass begins anew.
     """
     redis = broker_client.for_work()
     if not lost.is_checked(redis):
-        return _check_all(redis)
+        return _check_all(redis, go_on)
     rows_by_queue = queued.overdue(limit=PAGE)
     if not rows_by_queue:
         return 0
@@ -68,7 +76,7 @@ def push_lost() -> int:
         for queue, rows in rows_by_queue.items()
     }
     if any(len(rows) == PAGE for rows in lost_by_queue.values()):
-        return _check_all(redis)
+        return _check_all(redis, go_on)
     count = 0
     for queue, rows in lost_by_queue.items():
         pushed = _push_at_head(rows)
@@ -77,23 +85,29 @@ def push_lost() -> int:
     return count
 
 
-def _check_all(redis: Client) -> int:
-    lost.begin_check(redis)
+def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     names = dict.fromkeys([*conf.current().queues, *queued.queues()])
-    count = sum(_refill(redis, queue) for queue in names)
-    lost.end_check(redis)
+    begins = lost.begin_check(redis)
+    count = 0
+    for queue in names:
+        if begins:
+            # What was dispatched since the loss lies aside, so that older jobs stand before it and
+            # a runner may begin with the oldest at once.
+            lost.set_aside(redis, queue)
+        count += _refill(redis, queue, go_on)
+    if go_on():
+        lost.end_check(redis)
     return count
 
 
-def _refill(redis: Client, queue: str) -> int:
-    # What was dispatched since the loss lies aside, so that older jobs stand before it and a runner
-    # may begin with the oldest at once.
+def _refill(redis: Client, queue: str, go_on: Callable[[], bool]) -> int:
     sight = _look(redis, [queue])
-    is_empty = lost.set_aside(redis, queue) == 0 and queue in sight.empty
     count = 0
     for page in queued.pages(queue, size=PAGE):
-        rows = _lost(redis, page, sight, is_empty=is_empty)
+        rows = _lost(redis, page, sight, is_empty=queue in sight.empty)
         count += sum(_push(chunk) for chunk in _chunks(rows))
+        if not go_on():
+            break
     lost.bring_back(redis, queue)
     _report(queue, count)
     return count

@@ -15,7 +15,8 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 from redis import Redis
 
-from jobs.maintenance import duties, leader
+from jobs.dispatch import outbox
+from jobs.maintenance import duties, leader, relay
 from jobs.maintenance.duties import Duty
 from jobs.models import JobStatus, Lease
 from jobs.statuses import Status
@@ -96,6 +97,28 @@ class TestRunning:
 
         with running():
             until(lambda: JobStatus.objects.get(id=job.id).status == Status.RETRYING)
+
+    def test_while_a_long_backlog_is_pushed_again_other_duties_have_their_turn(self, monkeypatch):
+        monkeypatch.setattr(relay, "PAGE", 1)
+        for _ in range(40):
+            make_job()
+        job = make_job(status=Status.SCHEDULED)
+        entry_of, seen = outbox.entry_of, []
+
+        def slow(pushed: JobStatus) -> object:
+            # Between two pages the job comes due, long after the promotion of this round.
+            seen.append(is_queued(job))
+            JobStatus.objects.filter(id=job.id, status="scheduled").update(due_at=timezone.now())
+            if not seen[-1]:
+                threading.Event().wait(0.1)
+            return entry_of(pushed)
+
+        monkeypatch.setattr(outbox, "entry_of", slow)
+        with running():
+            until(lambda: is_queued(job))
+            pushed_before = len(seen)
+
+        assert pushed_before < 40
 
     def test_without_redis_due_jobs_are_still_queued(self, dead_redis: Callable[[], Redis]):
         job = make_job(status=Status.SCHEDULED, due_at=timezone.now())

@@ -293,3 +293,15 @@ def test_a_list_longer_than_a_bite_is_set_aside_and_brought_back_whole(redis: Re
     relay.push_lost()
 
     assert listed(redis) == members
+
+
+def test_a_check_that_is_told_to_stop_ends_between_two_pages(checked: Redis, monkeypatch):
+    monkeypatch.setattr(relay, "PAGE", 2)
+    jobs = [old_job(seconds) for seconds in range(90, 80, -1)]
+    checked.flushdb()
+    answers = iter([True, True, False])
+
+    assert relay.push_lost(lambda: next(answers, False)) == 6
+
+    assert relay.push_lost() == 4
+    assert listed(checked) == ids(*jobs)
