@@ -94,8 +94,8 @@ class BaseJob:
             params: The class's params.
 
         Raises:
-            DispatchError: What was wrong and what to do (InvalidParams, UnknownQueue, ParamsTooLarge,
-                InvalidOption); then there is no row.
+            DispatchError: What was wrong and what to do (InvalidParams, UnknownQueue,
+                ParamsTooLarge, InvalidOption); then there is no row.
         """
         return cls.dispatch_many(
             [params], queue=queue, run_at=run_at, tags=tags, created_by=created_by
@@ -111,7 +111,7 @@ class BaseJob:
         tags: tuple[str, ...] = (),
         created_by: Any = None,
     ) -> list[JobStatus]:
-        """Make a job for each of `params`, all or none, in one statement; otherwise as `dispatch`."""
+        """Make a job for each of `params`, all or none, in one statement; else as `dispatch`."""
         if "spec" not in cls.__dict__:
             raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
         created_by_id = getattr(created_by, "pk", created_by)
@@ -175,14 +175,14 @@ RESERVED = (
 
 
 def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchema) -> JobSpec:
-    if cls._perform is BaseJob._perform:
+    if cls._perform is BaseJob._perform:  # noqa: SLF001 - the author's half of this class
         raise InvalidDeclaration(
             f"{cls.__name__} has no _perform: write one, or set abstract = True in its body."
         )
     if inspect.isfunction(inspect.getattr_static(cls, "backoff", None)):
         raise InvalidDeclaration(
-            f"{cls.__name__}: backoff(attempt, error) must be a @staticmethod: it is asked when there "
-            "may be no instance."
+            f"{cls.__name__}: backoff(attempt, error) must be a @staticmethod: it is asked "
+            "when there may be no instance."
         )
     return JobSpec(
         name=name,
@@ -205,6 +205,6 @@ def _performer(schema: ParamsSchema) -> Callable[[Mapping[str, Any], Context], A
     def perform(params: Mapping[str, Any], context: Context) -> Any:
         job = schema.build(params)
         vars(job)["_context"] = context
-        return job._perform()  # noqa: SLF001 - the author's half of this very class
+        return job._perform()  # noqa: SLF001 - the author's half of this class
 
     return perform

@@ -15,15 +15,14 @@ from jobs.schedules import declaration
 @register("jobs")
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001: an unknown key in JOBS. E002: the default queue isn't in RQ_QUEUES."""
-    found: list[CheckMessage] = []
-    for key in sorted(set(getattr(settings, "JOBS", {})) - conf.KEYS):
-        found.append(
-            Error(
-                f"JOBS has an unknown key: {key!r}.",
-                hint=f"Known are: {', '.join(sorted(conf.KEYS))}.",
-                id="jobs.E001",
-            )
+    found: list[CheckMessage] = [
+        Error(
+            f"JOBS has an unknown key: {key!r}.",
+            hint=f"Known are: {', '.join(sorted(conf.KEYS))}.",
+            id="jobs.E001",
         )
+        for key in sorted(set(getattr(settings, "JOBS", {})) - conf.KEYS)
+    ]
     current = conf.current()
     if current.queue not in current.queues:
         found.append(

@@ -148,7 +148,7 @@ class Interrupted(AttemptError):
 
 
 class JobTimeout(BaseException):
-    """Raised inside a job at its timeout; no Exception, so that `except Exception` can't keep it."""
+    """Raised in a job at its timeout; no Exception, so that `except Exception` can't keep it."""
 
 
 class JobCancelled(BaseException):

@@ -36,16 +36,8 @@ def _faults(value: Any, path: str, depth: int) -> Iterator[Fault]:
     match value:
         case dict():
             for key, item in value.items():
-                if not isinstance(key, str):
-                    yield Fault(
-                        param=path or "(whole)",
-                        message=f"has a key that is a {type(key).__name__}; JSON keys are text",
-                    )
-                    continue
-                message = _scalar_fault(key)
-                if message:
-                    yield Fault(param=path or "(whole)", message=f"has a key that {message}")
-                yield from _faults(item, f"{path}.{key}" if path else key, depth + 1)
+                yield from _key_faults(key, path)
+                yield from _faults(item, f"{path}.{key}" if path else str(key), depth + 1)
         case list() | tuple():
             for index, item in enumerate(value):
                 yield from _faults(item, f"{path}[{index}]", depth + 1)
@@ -53,6 +45,14 @@ def _faults(value: Any, path: str, depth: int) -> Iterator[Fault]:
             message = _scalar_fault(value)
             if message:
                 yield Fault(param=path or "(whole)", message=message)
+
+
+def _key_faults(key: Any, path: str) -> Iterator[Fault]:
+    if not isinstance(key, str):
+        message = f"has a key that is a {type(key).__name__}; JSON keys are text"
+        yield Fault(param=path or "(whole)", message=message)
+    elif fault := _text_fault(key):
+        yield Fault(param=path or "(whole)", message=f"has a key that {fault}")
 
 
 def _scalar_fault(value: Any) -> str:

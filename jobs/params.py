@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from jobs import json_values
 from jobs.errors import Fault, InvalidDeclaration, InvalidParams
 
-# Pydantic's kinds of error whose message comes from the job's own validators and may repeat a value.
+# Pydantic's kinds of error whose message is a job's own validator's and may repeat a value.
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
 
 
@@ -54,7 +55,7 @@ class ParamsSchema:
             raise InvalidParams(self.job_name, self._faults(error, params)) from None
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the params as a JSON schema (draft 2020-12, an object without further properties)."""
+        """Return the params as a JSON schema: draft 2020-12, an object, no further properties."""
         return self.adapter.json_schema()
 
     def redacted(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,11 +156,12 @@ def _refuse_foreign_annotations(cls: type[Any], base: type[Any]) -> None:
             ancestor is not object
             and not issubclass(ancestor, base)
             and not issubclass(base, ancestor)
-            and ancestor.__dict__.get("__annotations__")
+            and inspect.get_annotations(ancestor)
         ):
             raise InvalidDeclaration(
-                f"{cls.__name__}: its mixin {ancestor.__name__} has annotations, which would be lost. "
-                f"Derive {ancestor.__name__} from {base.__name__} and set abstract = True on it."
+                f"{cls.__name__}: its mixin {ancestor.__name__} has annotations, which "
+                f"would be lost. Derive {ancestor.__name__} from {base.__name__} and set "
+                "abstract = True on it."
             )
 
 
@@ -170,7 +172,7 @@ def _refuse_bare_overrides(cls: type[Any]) -> None:
         if dataclasses.is_dataclass(ancestor)
         for field in dataclasses.fields(ancestor)
     }
-    bare = (inherited & cls.__dict__.keys()) - cls.__dict__.get("__annotations__", {}).keys()
+    bare = (inherited & cls.__dict__.keys()) - inspect.get_annotations(cls).keys()
     if bare:
         raise InvalidDeclaration(
             f"{cls.__name__}: {_listed(bare)} is an inherited param; to give it another default, "
@@ -182,9 +184,10 @@ def _refuse_reserved(cls: type[Any], names: Collection[str], reserved: Collectio
     taken = set(names) & set(reserved) | {name for name in names if name.startswith("_")}
     if taken:
         raise InvalidDeclaration(
-            f"{cls.__name__}: {_listed(taken)} can't be the name of a param. An annotated attribute is "
-            "a param, a plain one is an option: to set an option, leave out its annotation. "
-            f"Reserved are names that begin with an underscore and: {', '.join(sorted(reserved))}."
+            f"{cls.__name__}: {_listed(taken)} can't be a param's name. An annotated attribute "
+            "is a param, a plain one an option: to set an option, leave out its annotation. "
+            "Reserved are names that begin with an underscore and: "
+            f"{', '.join(sorted(reserved))}."
         )
 
 

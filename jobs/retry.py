@@ -46,7 +46,8 @@ class RetryDecision:
 def delay(policy: RetryPolicy, attempt: int, *, rand: Random) -> timedelta:
     """Return the wait before the attempt that follows `attempt`.
 
-    Full jitter: a uniform draw from zero to ``policy.base * 2 ** (attempt - 1)``, at most ``policy.cap``.
+    Full jitter: a uniform draw from zero to ``policy.base * 2 ** (attempt - 1)``, at most
+    ``policy.cap``.
 
     Args:
         policy: Base and cap of the wait; both positive.
@@ -77,8 +78,8 @@ def decide(
 ) -> RetryDecision:
     """Return what follows attempt number `attempt`, which failed with `error`.
 
-    A `discard_on` class wins over a `retry_on` class; an error of neither is not retried, but for the
-    house's own: WorkerLost, TimedOut and Interrupted.
+    A `discard_on` class wins over a `retry_on` class; an error of neither is not retried, but for
+    the house's own: WorkerLost, TimedOut and Interrupted.
 
     Raises:
         Exception: Whatever the job class's own `backoff` raises.

@@ -57,9 +57,11 @@ class JobSpec:
             self.backoff is None or isinstance(self.backoff, Backoff) or callable(self.backoff)
         ):
             found.append("backoff must be a Backoff(base=..., cap=...) or a @staticmethod")
-        for option in ("retry_on", "discard_on"):
-            if not _are_exceptions(getattr(self, option)):
-                found.append(f"{option} must be a tuple of exception classes")
+        found += [
+            f"{option} must be a tuple of exception classes"
+            for option in ("retry_on", "discard_on")
+            if not _are_exceptions(getattr(self, option))
+        ]
         if not are_tags(self.tags):
             found.append(
                 f"tags must be up to {MAX_TAGS} texts of up to {MAX_TAG_LENGTH} characters"

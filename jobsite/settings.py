@@ -23,6 +23,7 @@ if ENVIRONMENT not in {"production", "development"}:
     )
 IN_PRODUCTION = ENVIRONMENT == "production"
 
+SECRET_LENGTH = 50  # characters, as Django's own deploy check asks
 SECRET_KEY = env.str("SECRET_KEY", default="" if IN_PRODUCTION else "for-development-only")
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list(
@@ -35,7 +36,10 @@ if IN_PRODUCTION:
     faults = [
         text
         for found, text in (
-            (len(SECRET_KEY) < 50, "SECRET_KEY is missing or short: set 50 random characters"),
+            (
+                len(SECRET_KEY) < SECRET_LENGTH,
+                "SECRET_KEY is missing or short: set 50 random characters",
+            ),
             (DEBUG, "DEBUG is on: unset it"),
             ("*" in ALLOWED_HOSTS, "ALLOWED_HOSTS has '*': name your hosts"),
             (not DATABASE_URL, "DATABASE_URL is missing: postgres://user:password@host:5432/name"),
@@ -45,7 +49,7 @@ if IN_PRODUCTION:
     ]
     if faults:
         raise ImproperlyConfigured(
-            "Not safe for production (ENVIRONMENT=development lifts this on your own machine):\n  - "
+            "Not safe for production (ENVIRONMENT=development lifts this on your machine):\n  - "
             + "\n  - ".join(faults)
         )
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
+from typing import Any
 
 os.environ.setdefault("ENVIRONMENT", "development")
 
-from jobsite.settings import *  # noqa: E402, F403
-from jobsite.settings import INSTALLED_APPS, JOBS  # noqa: E402
+from jobsite.settings import *  # noqa: F403
+from jobsite.settings import INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-JOBS = JOBS | {
+JOBS: dict[str, Any] = JOBS | {
     "KILL_AFTER": timedelta(seconds=1),
     "HEARTBEAT": timedelta(seconds=1),
     "LEASE": timedelta(seconds=10),

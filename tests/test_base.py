@@ -125,7 +125,9 @@ def test_two_classes_of_one_name_are_an_error_that_names_both() -> None:
     assert "test_two_classes" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["queue", "job_id", "run_at", "limit", "unique", "dispatch", "log"])
+@pytest.mark.parametrize(
+    "name", ["queue", "job_id", "run_at", "limit", "unique", "dispatch", "log"]
+)
 def test_a_param_may_not_bear_a_reserved_name(name: str) -> None:
     assert name in RESERVED
     assert "can't be the name of a param" in refusal(f"{name}: str = 'x'")
@@ -183,6 +185,8 @@ def test_a_job_can_be_performed_in_a_plain_test() -> None:
 
 def test_faults_never_repeat_a_redacted_value() -> None:
     with pytest.raises(InvalidParams) as caught:
-        registry.get("Secretive").params.check({"user": 5, "password": "hunter2hunter2" * 2, "x": 1})
+        registry.get("Secretive").params.check(
+            {"user": 5, "password": "hunter2hunter2" * 2, "x": 1}
+        )
 
     assert "hunter2" not in str(caught.value)

@@ -18,7 +18,7 @@ def test_a_job_can_be_dispatched_run_and_completed() -> None:
 
 def test_every_status_has_its_row_in_the_table() -> None:
     assert TRANSITIONS.keys() == set(Status)
-    assert TERMINAL | LIVING == set(Status)
+    assert set(Status) == TERMINAL | LIVING
 
 
 @given(st.sampled_from(Status))

@@ -47,7 +47,8 @@ def until_status(job: JobStatus, *statuses: str, limit_seconds: float = LIMIT_SE
 
 def _scene() -> str:
     rows = [
-        f"job {job.job_class} {job.id} {job.status} attempt={job.attempt} claim={job.claim} {job.error}"
+        f"job {job.job_class} {job.id} {job.status} attempt={job.attempt} "
+        f"claim={job.claim} {job.error}"
         for job in JobStatus.objects.order_by("created_at")[:50]
     ]
     rows += [
@@ -55,12 +56,14 @@ def _scene() -> str:
         for attempt in JobAttempt.objects.order_by("id")[:50]
     ]
     rows += [
-        f"worker {worker.name} {worker.pid} heartbeat={worker.heartbeat_at} stopped={worker.stopped_at}"
-        f" dead={worker.dead_at} {worker.runners}"
+        f"worker {worker.name} {worker.pid} heartbeat={worker.heartbeat_at} "
+        f"stopped={worker.stopped_at} dead={worker.dead_at} {worker.runners}"
         for worker in JobWorker.objects.all()[:20]
     ]
     try:
-        rows += [f"key {key.decode(errors='replace')}" for key in client.for_work().scan_iter(count=500)]
+        rows += [
+            f"key {key.decode(errors='replace')}" for key in client.for_work().scan_iter(count=500)
+        ]
     except client.Unreachable as error:
         rows.append(f"redis: {error}")
     rows += [

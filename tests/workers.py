@@ -115,7 +115,9 @@ class Workers:
 
     def _is_up(self, worker: Worker) -> bool:
         if worker.process.poll() is not None:
-            raise AssertionError(f"The worker ended with {worker.process.returncode}:\n{worker.log}")
+            raise AssertionError(
+                f"The worker ended with {worker.process.returncode}:\n{worker.log}"
+            )
         return JobWorker.objects.filter(pid=worker.process.pid, stopped_at=None).exists()
 
     def run(self, *arguments: str, **jobs_seconds: float) -> Worker:

@@ -62,10 +62,10 @@ class JobViews:
             raise Http404(f"There is no verb {name!r}.")
         if request.method != "POST":
             return self._ask(request, job, verb)
-        reason = request.POST.get("reason", "").strip()
+        reason = request.POST.get("reason", "")
         report = verbs.apply(verb, [job.id], by=request.user.get_username(), reason=reason)
         many.tell(request, report)
-        many.log(request, report.moved, f"{verb.label}: {reason}" if reason else verb.label)
+        many.log(request, report.moved, verb.label)
         return HttpResponseRedirect(page_address(job.id))
 
     def _ask(self, request: HttpRequest, job: JobStatus, verb: verbs.Verb) -> HttpResponse:

@@ -28,7 +28,7 @@ from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobStatus, clock
 from jobs.statuses import Status
 
-_ID_PREFIX = re.compile(r"[0-9a-f-]{8,36}", re.IGNORECASE)
+_ID_PREFIX = re.compile(r"[0-9a-f]{8,32}", re.IGNORECASE)
 _TAG = "tag:"
 _ERROR_CHARACTERS = 140
 
@@ -82,11 +82,12 @@ class JobAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if _ID_PREFIX.fullmatch(term) and (digits := term.replace("-", "")):
+        digits = term.replace("-", "")
+        if _ID_PREFIX.fullmatch(digits):
             return queryset.filter(id__range=_id_range(digits)), False
         if term.startswith(_TAG):
             return queryset.filter(tags__contains=[term.removeprefix(_TAG)]), False
-        for word in term.replace("\x00", "").split():
+        for word in term.split():
             queryset = queryset.filter(Q(job_class__icontains=word) | Q(error__icontains=word))
         return queryset, False
 

@@ -37,7 +37,7 @@ def act(
     if (verb.is_dangerous or is_across) and "confirmed" not in request.POST:
         return _ask(model_admin, request, verb, ids, is_cut=is_cut)
     report = verbs.apply(
-        verb, ids, by=request.user.get_username(), reason=request.POST.get("reason", "").strip()
+        verb, ids, by=request.user.get_username(), reason=request.POST.get("reason", "")
     )
     tell(request, report)
     if is_cut:

@@ -80,7 +80,7 @@ class RunForm(forms.Form):
             name = f"{PREFIX}{param.name}"
             try:
                 value = _parsed(param, cleaned.get(name, ""))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.add_error(name, f"This is not JSON: {error}")
                 continue
             if value is not _UNSET:

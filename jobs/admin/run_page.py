@@ -105,7 +105,7 @@ def _given(request: HttpRequest, spec: JobSpec) -> Mapping[str, Any]:
             raise Http404(f"{text!r} is no job's id.") from None
         if job and (permissions.may_view(request.user) or job.created_by_id == request.user.pk):
             return outbox.shown_params(job)
-    if name := request.GET.get("schedule"):
+    if name := request.GET.get("schedule", "").replace("\x00", ""):
         schedule = Schedule.objects.filter(name=name, job_class=spec.name).first()
         if schedule and request.user.has_perm("jobs.view_schedule"):
             return spec.params.redacted(schedule.params)

@@ -58,7 +58,8 @@ def take(
 ) -> list[tuple[str, str]]:
     """Take up to `count` ids from the heads of `queues`, the first queue first.
 
-    Takes nothing while workers are suspended (`manage.py rqsuspend`). The ids stay in the worker's claims until `forget` or `put_back`: after its death they can be found.
+    Takes nothing while workers are suspended (`manage.py rqsuspend`). The ids stay in the
+    worker's claims until `forget` or `put_back`: after its death they can be found.
 
     Returns:
         Pairs of queue and entry id. An id is any text that stood in the list, ours or not.
@@ -69,7 +70,7 @@ def take(
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list.append(keys.SUSPENDED)
     raw: list[bytes] = script(keys=key_list, args=[count, *queues])
-    texts = [item.decode(errors="replace") for item in raw]
+    texts = [text(item) for item in raw]
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
@@ -95,9 +96,13 @@ def put_back(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
 def held(client: Redis, worker_id: UUID) -> Mapping[str, str]:
     """Return what a worker has claimed and not started: entry id -> queue."""
     return {
-        entry.decode(errors="replace"): queue.decode()
-        for entry, queue in client.hgetall(keys.claims(worker_id)).items()
+        text(entry): text(queue) for entry, queue in client.hgetall(keys.claims(worker_id)).items()
     }
+
+
+def text(raw: bytes | str) -> str:
+    """Return what Redis holds as text; an id that isn't UTF-8 is nobody's."""
+    return raw if isinstance(raw, str) else raw.decode(errors="replace")
 
 
 @cache

@@ -36,45 +36,45 @@ def claims(worker_id: object) -> str:
 
 
 def started(name: str) -> str:
-    """rq's started registry: "<id>:<execution>" -> expiry."""
+    """Of rq: the started registry, "<id>:<execution>" -> expiry."""
     return f"{RQ}:wip:{name}"
 
 
 def finished(name: str) -> str:
-    """rq's finished registry: id -> expiry."""
+    """Of rq: the finished registry: id -> expiry."""
     return f"{RQ}:finished:{name}"
 
 
 def failed(name: str) -> str:
-    """rq's failed registry: id -> expiry."""
+    """Of rq: the failed registry: id -> expiry."""
     return f"{RQ}:failed:{name}"
 
 
 def execution(job_id: object, claim: int) -> str:
-    """rq's hash of a running execution; its id is our claim."""
+    """Of rq: the hash of a running execution; its id is our claim."""
     return f"{RQ}:execution:{job_id}:{claim}"
 
 
 def results(job_id: object) -> str:
-    """rq's stream of a job's results."""
+    """Of rq: the stream of a job's results."""
     return f"{RQ}:results:{job_id}"
 
 
 def worker(name: str) -> str:
-    """rq's hash of a worker."""
+    """Of rq: the hash of a worker."""
     return f"{RQ}:worker:{name}"
 
 
 def worker_executions(name: str) -> str:
-    """rq's set of what a worker is running."""
+    """Of rq: the set of what a worker is running."""
     return f"{RQ}:worker:{name}:executions"
 
 
 def workers_of(queue_name: str) -> str:
-    """rq's set of the workers of a queue."""
+    """Of rq: the set of the workers of a queue."""
     return f"{RQ}:workers:{queue_name}"
 
 
 def commands(worker_name: str) -> str:
-    """rq's channel of commands to a worker."""
+    """Of rq: the channel of commands to a worker."""
     return f"{RQ}:pubsub:{worker_name}"

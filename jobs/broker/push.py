@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis import Redis
@@ -17,6 +17,11 @@ from jobs.broker import keys
 
 # rq shows params on its dashboard; a megabyte of them for every job would fill Redis.
 MAX_SHOWN_BYTES = 2_048
+
+
+# As redis-py's types have them; its mappings are invariant.
+Value: TypeAlias = "bytes | bytearray | memoryview[int] | str | int | float"
+Key: TypeAlias = Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,7 @@ def _wake(pipe: Pipeline, queue: str) -> None:
     pipe.ltrim(keys.wake(queue), 0, 0)
 
 
-def _fields(entry: Entry) -> dict[str, Any]:
+def _fields(entry: Entry) -> dict[Key, Value]:
     created = rq_time(entry.created_at)
     return {
         "data": description(entry.job_class, entry.params),

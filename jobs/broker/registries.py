@@ -1,4 +1,4 @@
-"""rq's own registries, kept true for the eyes of the django-rq dashboard. No decision is read here."""
+"""rq's own registries, kept true for the django-rq dashboard. No decision is read here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from uuid import UUID
 
 from redis import Redis
 from redis.client import Pipeline
+from rq.version import VERSION
 
 from jobs.broker import keys
-from jobs.broker.push import rq_time
+from jobs.broker.push import Key, Value, rq_time
 from jobs.statuses import Status
 
 FINISHED_SECONDS = 3_600
@@ -51,7 +52,7 @@ class Ended:
 def record_start(
     client: Redis, *, worker_name: str, worker_id: UUID, started: Sequence[Started]
 ) -> None:
-    """Show these attempts as started by this worker, and drop them from its claims: one round trip."""
+    """Show these attempts as started, and drop them from the worker's claims: one round trip."""
     now = datetime.now(UTC)
     with client.pipeline(transaction=True) as pipe:
         for item in started:
@@ -150,7 +151,13 @@ def _fail(pipe: Pipeline, item: Ended, worker_name: str) -> None:
 
 
 def _end(
-    pipe: Pipeline, item: Ended, *, status: str, registry: str, seconds: int, result: dict[str, Any]
+    pipe: Pipeline,
+    item: Ended,
+    *,
+    status: str,
+    registry: str,
+    seconds: int,
+    result: dict[Key, Value],
 ) -> None:
     now = datetime.now(UTC)
     pipe.hset(keys.entry(item.job_id), mapping={"status": status, "ended_at": rq_time(now)})
@@ -173,11 +180,11 @@ def drop(client: Redis, ids_by_queue: dict[str, list[UUID]]) -> None:
 
 
 def record_worker(
-    client: Redis, *, name: str, queues: Sequence[str], fields: Mapping[str, Any], seconds: int
+    client: Redis, *, name: str, queues: Sequence[str], fields: Mapping[Key, Value], seconds: int
 ) -> None:
-    """Show a worker as living for the next `seconds`; called at every heartbeat, heals after a flush."""
+    """Show a worker as living for the next `seconds`; at every heartbeat, so a flush is healed."""
     with client.pipeline(transaction=True) as pipe:
-        pipe.hset(keys.worker(name), mapping=dict(fields))
+        pipe.hset(keys.worker(name), mapping={**fields, "version": VERSION})
         pipe.hdel(keys.worker(name), "death")
         pipe.expire(keys.worker(name), seconds)
         pipe.expire(keys.worker_executions(name), seconds)

@@ -29,7 +29,7 @@ MAX_WAIT = timedelta(days=3_650)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One job that somebody wants; what is None comes from the job class, then from the settings."""
+    """One job that somebody wants; what is None comes from the class, then from the settings."""
 
     spec: JobSpec
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -67,8 +67,8 @@ def _log(jobs: Sequence[JobStatus]) -> None:
 def create(requests: Sequence[Request]) -> list[JobStatus]:
     """Insert one row for each request, all or none, in one statement.
 
-    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. Pushes nothing:
-    that is `dispatch`'s.
+    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. Pushes
+    nothing: that is `dispatch`'s.
 
     Raises:
         InvalidParams: With every fault of the first request that has any.
@@ -148,8 +148,9 @@ def _insert() -> str:
     user_type = JobStatus._meta.get_field("created_by").db_type(connection)
     return f"""
         INSERT INTO job_statuses (
-            id, job_class, queue, params, status, attempt, max_attempts, claim, losses, interruptions,
-            created_at, updated_at, due_at, cancel_requested_by, cancel_reason, error, tags, held_by,
+            id, job_class, queue, params, status, attempt, max_attempts, claim, losses,
+            interruptions, created_at, updated_at, due_at, cancel_requested_by, cancel_reason,
+            error, tags, held_by,
             created_by_id, schedule, logical_time)
         SELECT
             n.id, n.job_class, n.queue, n.params,

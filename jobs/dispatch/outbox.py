@@ -41,7 +41,7 @@ _breaker = _Breaker()
 
 
 def entry_of(job: JobStatus) -> Entry:
-    """Return what Redis is told of `job`: its id and claim, and its redacted params for the dashboard."""
+    """Return what Redis is told of `job`: id and claim; redacted params for the dashboard."""
     return Entry(
         job_id=job.id,
         queue=job.queue,
@@ -66,8 +66,9 @@ def shown_params(job: JobStatus) -> dict[str, object]:
 def push_on_commit(jobs: Sequence[JobStatus]) -> None:
     """Push those of `jobs` that are queued once the caller's transaction commits.
 
-    The jobs of one transaction go in one pipeline (one for each savepoint that made some). Outside a
-    transaction they are pushed at once. Never raises for Redis: the relay pushes what is missing.
+    The jobs of one transaction go in one pipeline (one for each savepoint that made some).
+    Outside a transaction they are pushed at once. Never raises for Redis: the relay pushes what
+    is missing.
     """
     queued = [job for job in jobs if job.status == Status.QUEUED]
     if not queued:
@@ -94,9 +95,11 @@ class _Batch:
 
 def _batch_of_this_savepoint() -> _Batch | None:
     here = set(connection.savepoint_ids)
-    for savepoints, hook, _robust in reversed(connection.run_on_commit):
-        if savepoints == here and isinstance(hook, _Batch):
-            return hook
+    for entry in reversed(connection.run_on_commit):
+        savepoints, hook = entry[0], entry[1]
+        if isinstance(hook, _Batch):
+            # Only the latest: joining an earlier one would overtake what was dispatched in between.
+            return hook if savepoints == here else None
     return None
 
 

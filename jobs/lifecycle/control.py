@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -72,7 +73,7 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
         by: Who asks; kept on the row.
         reason: Why, for people; kept on the row.
     """
-    request = {
+    request: dict[str, Any] = {
         "cancel_requested_at": RawSQL(clock.NOW, ()),
         "cancel_requested_by": by[:150],
         "cancel_reason": reason,

@@ -41,11 +41,12 @@ class Settled:
 
 
 def settle(settlements: Sequence[Settlement]) -> list[Settled]:
-    """Record the ends of attempts: started -> completed, retrying, failed, scheduled, queued, cancelled.
+    """Record the ends of attempts: started -> every status that an attempt can lead to.
 
     One statement, in the caller's transaction or in autocommit: moves each row that still bears the
     claim, writes its JobAttempt. A job whose cancel was asked for becomes cancelled, unless it
-    completed. If PostgreSQL refuses the data, each is settled on its own and only the culprit fails.
+    completed. If PostgreSQL refuses the data, each is settled on its own and only the culprit
+    fails.
 
     Returns:
         What moved. A settlement that is missing came too late: its job has moved on.
@@ -158,15 +159,15 @@ def _one_line(outcome: Failed) -> str:
 
 
 def _statement() -> str:
-    # By primary key, locked in id order. The wall's moment: an atomic job's transaction is as old as
-    # its attempt, and now() would end it at its start.
+    # By primary key, locked in id order. The wall's moment: an atomic job's transaction is as old
+    # as its attempt, and now() would end it at its start.
     now = clock.WALL
     return f"""
         WITH o AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%s::jsonb) AS o(
-                id uuid, claim int, status text, outcome text, wait_seconds float8, spent int, loss int,
-                interruption int, result jsonb, error text, error_class text, message text,
-                traceback text, peak_memory bigint)),
+                id uuid, claim int, status text, outcome text, wait_seconds float8, spent int,
+                loss int, interruption int, result jsonb, error text, error_class text, message
+                text, traceback text, peak_memory bigint)),
         ended AS MATERIALIZED (
             SELECT j.id, j.claim, j.attempt, j.started_at, j.worker_id, {now} AS at,
                 o.outcome, o.spent, o.loss, o.interruption, o.result, o.error_class, o.message,
@@ -177,7 +178,8 @@ def _statement() -> str:
                 CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || j.cancel_requested_by,
                     nullif(j.cancel_reason, '')) ELSE o.error END AS error
             FROM job_statuses j JOIN o ON o.id = j.id AND o.claim = j.claim,
-                LATERAL (SELECT o.status <> 'completed' AND j.cancel_requested_at IS NOT NULL) AS c(wins)
+                LATERAL (SELECT
+                    o.status <> 'completed' AND j.cancel_requested_at IS NOT NULL) AS c(wins)
             WHERE j.status = 'started'
             ORDER BY j.id FOR UPDATE OF j),
         moved AS (
@@ -188,7 +190,8 @@ def _statement() -> str:
                 losses = j.losses + e.loss,
                 interruptions = j.interruptions + e.interruption,
                 due_at = coalesce(e.due_at, j.due_at),
-                finished_at = CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.at END,
+                finished_at =
+                    CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.at END,
                 result = CASE WHEN e.status = 'completed' THEN e.result END,
                 error = e.error,
                 updated_at = e.at
@@ -196,13 +199,14 @@ def _statement() -> str:
             RETURNING j.id, j.queue),
         kept AS (
             INSERT INTO job_attempts (
-                job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome, status,
-                due_at, error_class, message, traceback, peak_memory, result)
+                job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome,
+                status, due_at, error_class, message, traceback, peak_memory, result)
             SELECT e.id, e.attempt, e.claim, e.worker_id, coalesce(w.name, ''), e.started_at, e.at,
                 e.outcome, e.status, e.due_at, e.error_class, e.message, e.traceback, e.peak_memory,
                 e.result
             FROM ended e LEFT JOIN job_workers w ON w.id = e.worker_id)
-        SELECT e.id, e.claim, e.status, m.queue, e.error, extract(epoch FROM e.due_at - e.at)::float8
+        SELECT e.id, e.claim, e.status, m.queue, e.error,
+            extract(epoch FROM e.due_at - e.at)::float8
         FROM ended e JOIN moved m ON m.id = e.id
         ORDER BY e.id
     """

@@ -18,7 +18,7 @@ _random = SystemRandom()
 
 
 def of_error(job: JobStatus, error: BaseException) -> Outcome:
-    """Return the outcome of an attempt that raised `error`; Snooze and Cancel are a job's own words.
+    """Return the outcome of an attempt that raised `error`, which may be Snooze or Cancel.
 
     The traceback begins where the job's code does.
     """
@@ -62,8 +62,8 @@ def of_loss(job: JobStatus, error: WorkerLost) -> Failed:
 def of_interruption(job: JobStatus) -> Outcome:
     """Return the outcome of an attempt that its worker's stop interrupted.
 
-    Given back unspent, at most max_interruptions times; a job with one attempt must not run twice and
-    fails.
+    Given back unspent, at most max_interruptions times; a job with one attempt must not run twice
+    and fails.
     """
     limit = conf.current().max_interruptions
     if job.max_attempts > 1 and job.interruptions < limit:
@@ -94,7 +94,9 @@ def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
             rand=_random,
         )
     except Exception as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
-        return RetryDecision(wait=None, reason=f"its backoff raised {type(fault).__name__}: {fault}")
+        return RetryDecision(
+            wait=None, reason=f"its backoff raised {type(fault).__name__}: {fault}"
+        )
 
 
 def policy_of(spec: JobSpec | None) -> RetryPolicy:

@@ -11,8 +11,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.expressions import RawSQL
 
-from jobs.models import clock, locking
 from jobs import statuses
+from jobs.models import clock, locking
 from jobs.statuses import LIVING, TERMINAL, HeldBy, Status
 
 
@@ -96,7 +96,7 @@ class JobStatus(models.Model):
     attempt = models.IntegerField(default=0)
     # Grows by one with a person's retry of a job that has used all of them.
     max_attempts = models.IntegerField()
-    # Grows at every start and at every return to queued, never falls: the fence, and the push's proof.
+    # Grows at every start and every return to queued, never falls: the fence, the push's proof.
     claim = models.IntegerField(default=0)
     losses = models.IntegerField(default=0)  # attempts whose worker was lost
     interruptions = models.IntegerField(default=0)  # give-backs by a worker's stop

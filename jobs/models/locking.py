@@ -10,12 +10,12 @@ from django.db import OperationalError, connection
 T = TypeVar("T")
 
 TRIES = 5
-# deadlock_detected, serialization_failure: the transaction did nothing and may be repeated as it is.
+# deadlock_detected, serialization_failure: the transaction did nothing and may be repeated.
 _CONFLICTS = frozenset({"40P01", "40001"})
 
 
 def repeat_on_conflict(work: Callable[[], T]) -> T:
-    """Return what `work`, a whole transaction, returns; repeat it when PostgreSQL chose it as victim.
+    """Return what `work`, a whole transaction, returns; repeat it when it was chosen as victim.
 
     Inside a caller's transaction nothing is repeated: that transaction is lost and the caller's.
     """

@@ -22,12 +22,13 @@ class _LastUse:
 def unit_of_work() -> Iterator[None]:
     """Hand out this thread's connections for one unit of work.
 
-    Before: one that stood idle is checked, one that is broken or too old is replaced at its next use.
+    Before: one that stood idle is checked, one that is broken or too old is replaced at its next
+        use.
     After: one with an open transaction is rolled back and closed, a broken one is closed.
     """
     if time.monotonic() - _LastUse.at > CHECK_AFTER_SECONDS:
         for connection in connections.all(initialized_only=True):
-            connection.health_check_done = False
+            connection.health_check_done = False  # type: ignore[attr-defined]  # stubs lack it
             connection.close_if_unusable_or_obsolete()
     try:
         yield

@@ -53,7 +53,7 @@ def start(entries: Mapping[str, Entry]) -> Mother:
         # No death with the parent for her: she must live on to kill the groups of her runners.
         _run_child(lambda: _Mother(end=hers, entries=entries).run(), ours)
     hers.close()
-    ours.setblocking(False)
+    ours.settimeout(0)
     return Mother(pid=pid, end=ours)
 
 
@@ -84,8 +84,8 @@ class _Mother:
     def run(self) -> None:
         parent_death.adopt_orphans()
         wake_read, wake_write = socket.socketpair()
-        wake_read.setblocking(False)
-        wake_write.setblocking(False)
+        wake_read.settimeout(0)
+        wake_write.settimeout(0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _ignore)
         signal.signal(signal.SIGCHLD, _ignore)

@@ -14,11 +14,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when its parent dies; on Linux, elsewhere a no-op.
 
-    Call it first thing after a fork, in the child. The parent may have died in between: then the child
-    has another parent already, and exits.
+    Call it first thing after a fork, in the child. The parent may have died in between: then the
+    child has another parent already, and exits.
 
     Args:
-        parent_pid: The pid of the process that forked; the fork must be of its main thread, since the
+        parent_pid: The pid of the process that forked; the fork must be of its main thread, since
+            the
             kernel watches the thread.
     """
     if sys.platform == "linux":

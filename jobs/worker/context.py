@@ -20,7 +20,7 @@ MAX_MESSAGE_BYTES = 500
 
 
 class Side:
-    """The runner's second connection: what it writes is seen while the job's transaction is open."""
+    """The runner's second connection: seen by others while the job's transaction is open."""
 
     def __init__(self) -> None:
         self._wrapper: BaseDatabaseWrapper | None = None
@@ -56,7 +56,7 @@ class Side:
 
     @staticmethod
     def _open() -> BaseDatabaseWrapper:
-        wrapper: BaseDatabaseWrapper = connection.copy("side")  # type: ignore[no-untyped-call]
+        wrapper: BaseDatabaseWrapper = connection.copy("side")
         if not conf.current().behind_pooler:
             options = wrapper.settings_dict.setdefault("OPTIONS", {})
             bounds = "-c lock_timeout=1000 -c statement_timeout=3000"

@@ -1,4 +1,4 @@
-"""The supervisor's loop: named events of runners, mother, keeper and signals, each with its handler."""
+"""The supervisor's loop: events of runners, mother, keeper and signals, each with its handler."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Crew:
 
     def _catch_signals(self) -> None:
         for end in (self._bell, self._ring):
-            end.setblocking(False)
+            end.settimeout(0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._ring.fileno(), warn_on_full_buffer=False)
@@ -288,7 +288,7 @@ class Crew:
                 slot.kill()
 
     def _begin_anew(self) -> None:
-        """The leader has declared this worker dead and settled its jobs: nothing of it may go on."""
+        """The leader has declared this worker dead and settled its jobs: none may go on."""
         if self._worker_id is None:
             return  # heard already, not yet registered anew
         logger.error("This worker was declared dead: its runners are killed, it registers anew")
@@ -306,7 +306,7 @@ class Crew:
             if slot.announced:
                 self._post_death(slot, code=-signal.SIGKILL, peak_memory=None)
         self._leave()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command
 
     # --- Stopping ---
 

@@ -12,11 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
-from rq.version import VERSION as RQ_VERSION
 
 from jobs import conf
 from jobs.broker import claim, client, registries
-from jobs.broker.push import rq_time
+from jobs.broker.push import Key, Value, rq_time
 from jobs.errors import NameTaken, WorkerLost
 from jobs.maintenance import rescue
 from jobs.processes.connection import unit_of_work
@@ -52,7 +51,7 @@ class Keeper(threading.Thread):
         self._is_redis_up = True
 
     def post(self, task: Callable[[], None]) -> None:
-        """Have `task` done in this thread; while PostgreSQL is away it is repeated until it succeeds."""
+        """Have `task` done in this thread; while PostgreSQL is away it is repeated."""
         self._tasks.put(task)
 
     def close(self) -> None:
@@ -139,13 +138,12 @@ class Keeper(threading.Thread):
 
     def _show(self) -> None:
         busy = any(item.get("job_id") for item in self.runners)
-        fields = {
+        fields: dict[Key, Value] = {
             "birth": rq_time(self._birth),
             "last_heartbeat": rq_time(datetime.now(UTC)),
             "queues": ",".join(self.identity.queues),
             "pid": self.identity.pid,
             "hostname": self.identity.host,
-            "version": RQ_VERSION,
             "state": "busy" if busy else "idle",
         }
         try:

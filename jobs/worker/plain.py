@@ -32,8 +32,8 @@ class _PlainWorker(SimpleWorker):
 def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> str:
     """Run the rq job behind an entry that is no row's; return what became of it, in rq's words.
 
-    An entry without a job hash is dropped, so is one of ours whose row is gone; one that isn't JSON is put aside in rq's failed registry:
-    nothing is ever unpickled.
+    An entry without a job hash is dropped, so is one of ours whose row is gone; one that isn't
+    JSON is put aside in rq's failed registry: nothing is ever unpickled.
     """
     if client.hexists(keys.entry(entry_id), "claim"):
         logger.warning(
@@ -52,7 +52,7 @@ def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> s
         return "dropped"
     except (DeserializationError, UnicodeDecodeError, ValueError, TypeError) as error:
         _put_aside(client, entry_id, queue_name)
-        logger.error(
+        logger.error(  # noqa: TRY400 - what the entry holds is not for the log
             "Entry %s of queue %s is not JSON and was put aside as failed: %s. Enqueue with rq's "
             "JSONSerializer (RQ_QUEUES[...]['SERIALIZER']).",
             entry_id,

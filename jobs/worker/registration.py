@@ -92,8 +92,9 @@ def _is_alive(other: JobWorker, identity: Identity) -> bool:
         return False  # it died here, without a word
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {clock.WALL} - heartbeat_at < %s FROM job_workers WHERE id = %s",
-            [conf.current().lease, other.id],
+            f"SELECT {clock.WALL} - heartbeat_at < make_interval(secs => %s) "
+            "FROM job_workers WHERE id = %s",
+            [conf.current().lease.total_seconds(), other.id],
         )
         row = cursor.fetchone()
     return bool(row and row[0])

@@ -35,7 +35,7 @@ logger = logging.getLogger("jobs.worker")
 
 T = TypeVar("T")
 
-# How long an idle runner waits for a push. A plain rq job wakes nobody and is found by the next look.
+# How long an idle runner waits for a push. A plain rq job wakes nobody: the next look finds it.
 IDLE_SECONDS = 0.25
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 # What PostgreSQL or Redis does when it is down, restarting, or failing over.
@@ -77,7 +77,7 @@ def _leave_it_to_the_supervisor(_number: int, _frame: object) -> None:
 
 
 def application_name(worker_id: UUID, pid: int) -> str:
-    """Return the name under which a runner's backends stand in pg_stat_activity; at most 63 bytes."""
+    """Return the name of a runner's backends in pg_stat_activity; at most 63 bytes."""
     return f"jobsite {worker_id} {pid}"
 
 

@@ -37,7 +37,7 @@ class Slot:
 
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
-        end.setblocking(False)
+        end.settimeout(0)
         self.pid, self.end, self.forked_at = pid, end, time.monotonic()
         self.clear()
 

@@ -1,4 +1,4 @@
-"""The rq worker that `manage.py rqworker` makes: its constructor and `work`, with our crew behind."""
+"""The rq worker that `manage.py rqworker` makes: rq's face, our crew behind it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from rq import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
+from rq.worker.base import DequeueStrategy
 
 from jobs.maintenance import duties
 from jobs.processes import mother
@@ -46,7 +47,7 @@ class Supervisor(Worker):
         self._concurrency = concurrency
         self._mother = mother
 
-    def work(
+    def work(  # noqa: PLR0913, PLR0917 - rq's signature
         self,
         burst: bool = False,  # noqa: FBT001, FBT002 - rq's signature
         logging_level: str | None = None,  # noqa: ARG002
@@ -54,7 +55,8 @@ class Supervisor(Worker):
         log_format: str = "",  # noqa: ARG002
         max_jobs: int | None = None,
         max_idle_time: int | None = None,
-        **_: Any,
+        with_scheduler: bool = False,  # noqa: FBT001, FBT002, ARG002
+        dequeue_strategy: DequeueStrategy = DequeueStrategy.DEFAULT,  # noqa: ARG002
     ) -> bool:
         """Run jobs until told to stop.
 

@@ -1,4 +1,4 @@
-"""The runner's watch over its attempt: timeout, cancel and interruption reach the job's own code."""
+"""The runner's watch over its attempt: timeout, cancel and interruption reach the job's code."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Watch:
         self._reason = self._reason or Reason.CANCEL
 
     def press(self) -> None:
-        """Interrupt what the job is doing, if it should have stopped and hasn't: its code and its SQL."""
+        """Interrupt what the job does, if it should have stopped: its code and its SQL."""
         with self._lock:
             if not self._armed:
                 return

@@ -25,19 +25,19 @@ def browser(user):
 
 
 @pytest.fixture
-def boss(db):  # noqa: ARG001
+def boss(db):
     """A superuser's browser."""
     return browser(User.objects.create_superuser("boss", password=None))
 
 
 @pytest.fixture
-def operator(db):  # noqa: ARG001
+def operator(db):
     """A browser of somebody who may view and change jobs."""
     return browser(person("olga", "jobs.view_jobstatus", "jobs.change_jobstatus"))
 
 
 @pytest.fixture
-def viewer(db):  # noqa: ARG001
+def viewer(db):
     """A browser of somebody who may only look at jobs."""
     return browser(person("victor", "jobs.view_jobstatus"))
 

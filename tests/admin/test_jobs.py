@@ -255,7 +255,7 @@ def test_a_viewer_sees_no_buttons_and_is_refused(viewer):
     assert JobStatus.objects.get(id=job.id).status == Status.FAILED
 
 
-def test_staff_without_any_permission_see_nothing(db):  # noqa: ARG001
+def test_staff_without_any_permission_see_nothing(db):
     job = make_job()
     nobody = browser(person("nora"))
     pages = [LIST, page_of(job), reverse("admin:jobs_jobstatus_live", args=[job.id])]

@@ -46,13 +46,13 @@ def site_pages():
 
 
 @pytest.fixture
-def rq_only(db):  # noqa: ARG001
+def rq_only(db):
     """A browser of somebody with the dashboard's permission and none of ours."""
     return browser(person("rita", "django_rq.admin"))
 
 
 @pytest.fixture
-def steward(db):  # noqa: ARG001
+def steward(db):
     """A browser of somebody who may use the dashboard and change jobs."""
     return browser(person("stan", "django_rq.admin", "jobs.change_jobstatus"))
 

@@ -71,7 +71,7 @@ def empty_redis(redis):
 
 
 @pytest.fixture
-def runner(db):  # noqa: ARG001
+def runner(db):
     """A browser of somebody who may run Echo and nothing else."""
     return browser(person("rosa", "jobs.run_echo"))
 

@@ -10,11 +10,11 @@ from jobs.models import api_token
 
 
 @pytest.fixture
-def person(db) -> Callable[..., User]:  # noqa: ARG001 - opens the database
+def person(db) -> Callable[..., User]:
     """A maker of users who have just these permissions of `jobs`."""
 
     def make(*codenames: str, name: str = "alice", **fields) -> User:
-        user = User.objects.create_user(name, password="secret", **fields)  # noqa: S106
+        user = User.objects.create_user(name, password="secret", **fields)
         found = Permission.objects.filter(content_type__app_label="jobs", codename__in=codenames)
         assert found.count() == len(codenames)
         user.user_permissions.set(found)

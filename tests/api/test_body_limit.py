@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
+from django.db import connection
 
 from jobs.api.body_limit import BodyLimit
 from jobs.models import JobStatus, api_token
@@ -45,7 +46,9 @@ def ask(parts: list[bytes], **headers: str) -> tuple[int, dict[str, str], dict[s
 @pytest.mark.redis
 @pytest.mark.usefixtures("redis")
 @pytest.mark.django_db(transaction=True)
-def test_a_chunked_body_without_a_length_is_read(person):
+def test_a_chunked_body_without_a_length_is_read(person, monkeypatch):
+    # The site answers in a thread of its own, whose connection would outlive the test.
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     _, token = api_token.issue(person("run_echo"), "for tests")
 
     status, _, body = ask(

@@ -35,7 +35,7 @@ def folder(tmp_path, allow) -> Path:
 
 
 @pytest.fixture
-def items(db, allow) -> str:  # noqa: ARG001 - the table goes with the test's transaction
+def items(db, allow) -> str:
     """Make the table that most tests import into, and return its name."""
     run(
         """

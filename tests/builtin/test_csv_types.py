@@ -74,12 +74,12 @@ def copied(text: str) -> str:
 
 
 @pytest.fixture(params=TYPES)
-def any_converter(db, request):  # noqa: ARG001 - the column is a table's
+def any_converter(db, request):
     return converter(make_column(request.param))
 
 
 @pytest.fixture
-def text_converter(db):  # noqa: ARG001 - likewise
+def text_converter(db):
     return converter(make_column("text"))
 
 

@@ -26,7 +26,9 @@ def test_a_job_is_one_row(redis: Redis) -> None:
 
 
 def test_a_dispatch_is_one_statement(redis: Redis) -> None:
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         jobs.Echo.dispatch()
 
     assert len(queries) == 1
@@ -63,7 +65,9 @@ def test_an_unknown_queue_is_refused(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "run_at", [datetime(2026, 1, 1), timedelta(days=40_000)], ids=["naive", "far"]  # noqa: DTZ001
+    "run_at",
+    [datetime(2026, 1, 1), timedelta(days=40_000)],  # noqa: DTZ001
+    ids=["naive", "far"],
 )
 def test_a_run_at_that_makes_no_sense_is_refused(redis: Redis, run_at: object) -> None:
     with pytest.raises(InvalidOption, match="run_at"):

@@ -39,9 +39,7 @@ def started(**fields: object) -> JobStatus:
 
 
 def settled(job: JobStatus, outcome: Outcome, *, claim: int | None = None) -> JobStatus:
-    settle(
-        [Settlement(job_id=job.id, claim=claim or job.claim, outcome=outcome, peak_memory=1024)]
-    )
+    settle([Settlement(job_id=job.id, claim=claim or job.claim, outcome=outcome, peak_memory=1024)])
     return JobStatus.objects.get(id=job.id)
 
 

@@ -34,7 +34,7 @@ SHOWN = {
 
 
 @pytest.fixture
-def start(tmp_path, redis):  # noqa: ARG001 - empty before and after
+def start(tmp_path, redis):
     """Return a function that starts a scheduler on the test's database."""
     started = []
 

@@ -38,13 +38,13 @@ FLAGS = (
 
 
 @pytest.fixture(scope="session")
-def no_open_connections(django_db_setup):  # noqa: ARG001
+def no_open_connections(django_db_setup):
     """Close each connection with its request: the browser keeps the server's threads alive."""
     connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 
 @pytest.fixture(scope="session")
-def chromium(tmp_path_factory, no_open_connections, live_server):  # noqa: ARG001 - ends before it
+def chromium(tmp_path_factory, no_open_connections, live_server):
     """One real Chromium for all tests."""
     options = Options()
     options.binary_location = CHROMIUM
@@ -120,7 +120,7 @@ class Screen:
 def screen(chromium, live_server):
     """A browser window in which nobody is logged in; at the end its console must be clean."""
     broker_client.for_work().flushdb()
-    User.objects.create_superuser("demo", password="demo")  # noqa: S106
+    User.objects.create_superuser("demo", password="demo")
     chromium.delete_all_cookies()
     chromium.set_window_size(1280, 900)
     screen = Screen(chromium, live_server.url)

@@ -143,7 +143,9 @@ def test_a_killed_supervisor_takes_everything_with_it(workers: Workers) -> None:
 
 def test_a_stopped_worker_leaves_no_process(workers: Workers) -> None:
     worker = workers.start("default", "--concurrency", "2")
-    below = wait.until("two runners, mother and duties", lambda: len(worker.tree()) >= 4 and worker.tree())
+    below = wait.until(
+        "two runners, mother and duties", lambda: len(worker.tree()) >= 4 and worker.tree()
+    )
 
     worker.stop()
 

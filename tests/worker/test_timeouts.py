@@ -48,7 +48,9 @@ def test_a_job_ends_within_its_timeout_and_five_seconds(
     assert job.error.startswith("TimedOut: The attempt ran for longer than its timeout of 0:00:01")
     wait.until(
         "the end of its statement",
-        lambda: not [query for _, query in backends_of(worker) if query.startswith("SELECT pg_sleep")],
+        lambda: (
+            not [query for _, query in backends_of(worker) if query.startswith("SELECT pg_sleep")]
+        ),
         limit_seconds=2,
     )
 

@@ -1,4 +1,4 @@
-"""`manage.py rqworker`: django-rq's command with --concurrency, and without what would break promises."""
+"""`manage.py rqworker`: django-rq's command with --concurrency, without what breaks promises."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.worker.supervisor import ENTRIES, Supervisor
 MAX_CONCURRENCY = 64
 # Options of django-rq's command that can't be given, and why.
 _REFUSED = {
-    "with_scheduler": "--with-scheduler: schedules run in `manage.py rqscheduler`, retries in every worker.",
+    "with_scheduler": "--with-scheduler: schedules run in `manage.py rqscheduler`.",
     "job_class": "--job-class: a job's class is its row's; entries in Redis hold only the id.",
     "queue_class": "--queue-class: the queues are RQ_QUEUES'.",
 }
