@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse
@@ -169,6 +170,15 @@ class JobAdmin(ReadOnlyAdmin):
         return render.NOTHING
 
     # --- Many at once ---
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[JobStatus]
+    ) -> HttpResponse | None:
+        """Do the action that was picked; a selection of what can't be an id is a bad request."""
+        try:
+            return super().response_action(request, queryset)
+        except ValidationError as error:
+            raise BadRequest("A selected job's id is no id.") from error
 
     @admin.action(description="Retry (failed and cancelled ones)", permissions=["operate"])
     def retry_selected(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -112,3 +114,25 @@ def test_a_page_of_a_job_that_is_gone_is_404(boss):
 
     assert [answer.status_code for answer in answers] == [404, 404]
     assert not JobStatus.objects.exists()
+
+
+INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE
+)
+
+
+@pytest.mark.usefixtures("redis", "everything")
+@pytest.mark.parametrize("status", list(Status))
+def test_our_pages_hold_no_inline_code(admin_client, status):
+    job = JobStatus.objects.filter(status=status).first()
+    do = [
+        reverse("admin:jobs_jobstatus_do", args=[job.id, verb])
+        for verb in ("cancel", "retry", "run-again")
+    ]
+    pages = [page_of(job), *do, reverse("admin:jobs_jobstatus_changelist"), reverse("admin:index")]
+    pages += [reverse("admin:jobs_jobstatus_run"), "/admin/jobs/jobstatus/run/Echo/"]
+    pages += ["/admin/jobs/schedule/nightly/change/", "/admin/jobs/jobworker/"]
+
+    found = {page: INLINE.findall(admin_client.get(page).content.decode()) for page in pages}
+
+    assert {page: parts for page, parts in found.items() if parts} == {}

@@ -100,7 +100,12 @@ def test_a_job_is_found_by_its_id_and_by_the_beginning_of_it(viewer):
 
 
 @pytest.mark.parametrize(
-    "query", ["q=%00", "p=0", "p=-1", "p=x", "p=99999999999", "status=nonsense"]
+    "query",
+    [
+        *("q=%00", "q=tag:%00", "class=%00", "status__exact=%00", "tag=%00", "q=--------"),
+        *("p=0", "p=-1", "p=x", "p=99999999999", "status=nonsense", "created_at__gte=x"),
+        f"q={'a' * 36}",
+    ],
 )
 def test_odd_queries_are_no_server_error(viewer, query):
     make_job()
@@ -354,6 +359,16 @@ def test_a_verb_that_the_status_forbids_moves_nothing_and_says_why(operator, sta
     assert f"1 job left alone: 1 is {status}." in answer.content.decode()
 
 
+def test_a_reason_that_no_row_can_hold_is_cleaned(operator):
+    job = make_job()
+
+    operator.post(do(job, "cancel"), {"reason": "bad\x00 " + "x" * 5_000})
+
+    job.refresh_from_db()
+    assert job.cancel_reason.startswith("bad\N{REPLACEMENT CHARACTER} xxx")
+    assert len(job.cancel_reason) < 2_100
+
+
 def test_an_unknown_verb_is_404(operator):
     assert operator.post(do(make_job(), "explode")).status_code == 404
 
@@ -429,4 +444,17 @@ def test_all_matching_is_confirmed_first(operator):
     answer = operator.post(LIST, select("retry_selected", job, select_across="1"))
 
     assert 'name="confirmed"' in answer.content.decode()
+    assert JobStatus.objects.get(id=job.id).status == Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("job_id", "code"), [("nonsense", 400), ("0193b0a0-0000-7000-8000-000000000000", 200)]
+)
+def test_a_selection_of_what_is_not_there_moves_nothing(operator, job_id, code):
+    job = make_job(status=Status.FAILED)
+    fields = {"action": "retry_selected", "index": "0", "_selected_action": [job_id]}
+
+    answer = operator.post(LIST, fields, follow=True)
+
+    assert answer.status_code == code
     assert JobStatus.objects.get(id=job.id).status == Status.FAILED

@@ -152,6 +152,14 @@ def test_what_is_no_json_is_said_at_its_field(boss):
     assert not JobStatus.objects.exists()
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '["\\u0000"]', '[{"name": NaN, "size": 1}]'])
+def test_json_that_no_row_can_hold_is_refused_at_its_field(boss, text):
+    answer = boss.post(address("EveryField"), filled(rows=text))
+
+    assert set(answer.context["form"].errors) == {"param-rows"}
+    assert not JobStatus.objects.exists()
+
+
 def test_a_secret_is_not_repeated_by_a_refused_form(boss):
     answer = boss.post(address("EveryField"), filled(count="0"))
 
