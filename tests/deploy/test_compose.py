@@ -18,7 +18,7 @@ NEEDED = set(re.findall(r"\$\{([A-Z_]+):\?", TEXT))
 
 def resolved() -> dict[str, Any]:
     """Return the file with its variables and merge keys resolved, as compose does it first."""
-    defaults = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", TEXT)
+    defaults = re.sub(r"\$\{[A-Z_]+:?-([^}]*)\}", r"\1", TEXT)
     return yaml.safe_load(re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "given", defaults))
 
 
@@ -63,9 +63,13 @@ def test_no_secret_stands_in_the_file():
                 assert "${" in value, name
 
 
-def test_the_example_names_every_variable_that_is_needed_and_sets_no_secret():
+def example() -> dict[str, str]:
     lines = (BASE_DIR / ".env.example").read_text().splitlines()
-    given = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+
+
+def test_the_example_names_every_variable_that_is_needed_and_sets_no_secret():
+    given = example()
 
     assert given.keys() >= NEEDED
     assert not any(given[name] for name in NEEDED)
@@ -92,6 +96,14 @@ def test_migrate_makes_the_tables_of_the_demo_too():
 
     assert "manage.py migrate" in command
     assert "manage.py jobs demo" in command
+
+
+def test_the_shipped_schedules_may_touch_what_they_are_for():
+    given = example()
+
+    assert SERVICES["worker"]["env_file"] == [".env"]
+    assert given["TRUNCATABLE_TABLES"] == "public.daily_stats"
+    assert given["IMPORT_TABLES"] == "public.airports"
 
 
 def test_data_lie_in_named_volumes():
