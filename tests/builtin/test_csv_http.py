@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import gzip
 import socket
+import threading
 
 import pytest
 
 from jobs import conf
-from jobs.builtin import csv_source
+from jobs.builtin import csv_http, csv_source
 from jobs.builtin.errors import SourceRefused, SourceUnavailable
 from tests.builtin.conftest import CERTIFICATE
 
@@ -143,6 +144,24 @@ def test_nobody_at_the_address_is_worth_another_attempt(server):
 
     with pytest.raises(SourceUnavailable, match="did not answer"):
         fetch(at(server))
+
+
+def test_a_server_that_falls_silent_is_not_waited_for(server, monkeypatch):
+    heard = threading.Event()
+
+    def send(handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"code,label\n")
+        heard.wait(30)
+
+    server.answers["/a.csv"] = send
+    monkeypatch.setattr(csv_http, "_SILENCE_SECONDS", 0.1)
+
+    with pytest.raises(SourceUnavailable, match="timed out"):
+        fetch(at(server))
+
+    heard.set()
 
 
 def test_an_error_does_not_repeat_the_query(server):
