@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -125,9 +126,14 @@ RQ = {
 RQ_SHOW_ADMIN_LINK = False  # jobs.admin.rq_dashboard mounts the dashboard, behind its permission
 
 # --- Jobs --------------------------------------------------------------------------------------
-JOBS = {
-    "TRUNCATABLE_TABLES": env.list("TRUNCATABLE_TABLES", default=["public.daily_stats"]),
-    "IMPORT_TABLES": env.list("IMPORT_TABLES", default=["public.airports"]),
+JOBS: dict[str, Any] = {
+    # Nothing by default; on a development machine the demo's own tables.
+    "TRUNCATABLE_TABLES": env.list(
+        "TRUNCATABLE_TABLES", default=[] if IN_PRODUCTION else ["public.daily_stats"]
+    ),
+    "IMPORT_TABLES": env.list(
+        "IMPORT_TABLES", default=[] if IN_PRODUCTION else ["public.airports"]
+    ),
     "IMPORT_FOLDERS": env.list("IMPORT_FOLDERS", default=[str(BASE_DIR / "var" / "imports")]),
     "IMPORT_HOSTS": env.list("IMPORT_HOSTS", default=[]),
 }

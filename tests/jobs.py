@@ -272,3 +272,21 @@ def say_hello(name: str) -> str:
 def fail_plainly() -> None:
     """Be a plain rq job that fails."""
     raise ValueError("plain failure")
+
+
+class AtomicSleep(BaseJob):
+    """Write a row atomically, and be long about it on the first attempt."""
+
+    atomic = True
+    max_attempts = 5
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        Permission.objects.create(
+            codename=f"written_{self.job_id}",
+            name="written",
+            content_type=ContentType.objects.get_for_model(Permission),
+        )
+        self.progress(1, 2, "halfway")
+        if self.attempt == 1:
+            time.sleep(120)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import Any
 
 os.environ.setdefault("ENVIRONMENT", "development")
 
@@ -14,7 +13,7 @@ from jobsite.settings import INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-JOBS: dict[str, Any] = JOBS | {
+JOBS = JOBS | {
     "KILL_AFTER": timedelta(seconds=1),
     "HEARTBEAT": timedelta(seconds=1),
     "LEASE": timedelta(seconds=10),

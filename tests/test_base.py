@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import pytest
+from django.conf import settings
 from pydantic import Field
 
 from jobs import registry
@@ -130,7 +133,7 @@ def test_two_classes_of_one_name_are_an_error_that_names_both() -> None:
 )
 def test_a_param_may_not_bear_a_reserved_name(name: str) -> None:
     assert name in RESERVED
-    assert "can't be the name of a param" in refusal(f"{name}: str = 'x'")
+    assert "can't be a param's name" in refusal(f"{name}: str = 'x'")
 
 
 @pytest.mark.parametrize(
@@ -190,3 +193,10 @@ def test_faults_never_repeat_a_redacted_value() -> None:
         )
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_docs_list_every_reserved_name() -> None:
+    text = (Path(settings.BASE_DIR) / "docs" / "job-classes.md").read_text()
+    section = text[text.index("A param may not begin") : text.index("## Options")]
+
+    assert set(re.findall(r"`(\w+)`", section)) == RESERVED

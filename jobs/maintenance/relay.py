@@ -91,6 +91,8 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     count = 0
     for queue in names:
         if begins:
+            if not _lacks_any(redis, queue):
+                continue  # nothing to put before what waits: the queue is never out of sight
             # What was dispatched since the loss lies aside, so that older jobs stand before it and
             # a runner may begin with the oldest at once.
             lost.set_aside(redis, queue)
@@ -98,6 +100,14 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     if go_on():
         lost.end_check(redis)
     return count
+
+
+def _lacks_any(redis: Client, queue: str) -> bool:
+    sight = _look(redis, [queue])
+    is_empty = queue in sight.empty
+    return any(
+        _lost(redis, page, sight, is_empty=is_empty) for page in queued.pages(queue, size=PAGE)
+    )
 
 
 def _refill(redis: Client, queue: str, go_on: Callable[[], bool]) -> int:

@@ -110,7 +110,7 @@ class Crew:
                 self._empty_inbox()
             elif end is self._mother.end:
                 self._hear_mother()
-            else:
+            elif slots_by_end[end].end is end:  # the mother may just have told of its death
                 self._hear_runner(slots_by_end[end])
 
     def _seconds_to_next(self) -> float:

@@ -90,7 +90,9 @@ def test_a_type_that_json_schema_has_no_words_for_leaves_a_schema_that_says_so()
 
 
 def test_every_registered_class_has_an_example_that_it_takes():
-    for spec in registry.specs():
+    site = [spec for spec in registry.specs() if spec.path.startswith(("jobs.", "tests.jobs."))]
+
+    for spec in site:
         example = examples.example_params(examples.params_schema(spec))
 
         assert spec.params.check(example).keys() >= example.keys()

@@ -1,0 +1,139 @@
+"""The house's own rules, read from its code: what no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+CODE = sorted(path for path in (ROOT / "jobs").rglob("*.py") if "migrations" not in path.parts)
+# The raw statements that stand beside `move`, and move itself.
+STATUS_WRITERS = {
+    "jobs/models/job_status.py",
+    "jobs/dispatch/create.py",
+    "jobs/lifecycle/start.py",
+    "jobs/lifecycle/settle.py",
+    "jobs/maintenance/queued.py",
+}
+# The loops that must outlive one bad item, and where an author's own code is asked.
+BROAD_CATCHERS = {
+    "jobs/worker/run.py",
+    "jobs/processes/mother.py",
+    "jobs/lifecycle/verdict.py",
+    "jobs/maintenance/duties.py",
+    "jobs/schedules/scheduler.py",
+    "jobs/schedules/declaration.py",
+}
+SECOND_WORDS = re.compile(r"\b(enqueue[sd]?|unmask|zombie|reaper|daemonize)\b", re.IGNORECASE)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_every_public_name_is_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert path.name == "__init__.py" or ast.get_docstring(tree)
+
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def writes_status(text: str) -> bool:
+    raw = re.findall(r"UPDATE job_statuses\b.*?\bSET\b(.*?)\b(?:FROM|WHERE)\b", text, re.DOTALL)
+    by_orm = re.findall(r"\.update\(([^()]*(?:\([^()]*\(?[^()]*\)?[^()]*\)[^()]*)*)\)", text)
+    return (
+        any(re.search(r"\bstatus\s*=", part) for part in (*raw, *by_orm))
+        or re.search(r"\bjob\.status\s=\s", text) is not None
+    )
+
+
+def test_status_is_written_only_beside_move() -> None:
+    found = {name(path) for path in CODE if writes_status(path.read_text())}
+
+    assert found == STATUS_WRITERS - {"jobs/dispatch/create.py"}
+
+
+def test_jobs_are_inserted_only_in_dispatch() -> None:
+    inserts = re.compile(r"INSERT INTO job_statuses|JobStatus\.objects\.(bulk_)?create|JobStatus\(")
+
+    found = [name(path) for path in CODE if inserts.search(path.read_text())]
+
+    assert [one for one in found if not one.startswith("jobs/dispatch/")] == [
+        # `class JobStatus(models.Model)` itself.
+        "jobs/models/job_status.py"
+    ]
+
+
+def test_broad_excepts_stand_only_where_a_loop_must_outlive_one_bad_item() -> None:
+    found = set()
+    for path in CODE:
+        for node in nodes(path):
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else "everything"
+                if caught in {"Exception", "BaseException", "everything"}:
+                    found.add(name(path))
+
+    assert found <= BROAD_CATCHERS
+
+
+def test_nothing_is_imported_inside_a_function() -> None:
+    found = [
+        f"{name(path)}:{inner.lineno}"
+        for path in CODE
+        if path.name != "apps.py"
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    ]
+
+    assert found == []
+
+
+def test_no_module_is_a_drawer() -> None:
+    drawers = {"utils", "helpers", "common", "services", "managers", "misc"}
+
+    assert [name(path) for path in CODE if path.stem in drawers] == []
+
+
+def test_nothing_pickles() -> None:
+    assert [
+        name(path)
+        for path in CODE
+        for node in nodes(path)
+        if isinstance(node, ast.Import | ast.ImportFrom) and "pickle" in ast.unparse(node)
+    ] == []
+
+
+def test_no_file_has_two_ideas() -> None:
+    # 250 lines are where one looks for a second idea; past 420 nobody needs to look.
+    long = {name(path): len(path.read_text().splitlines()) for path in CODE}
+
+    assert {one: lines for one, lines in long.items() if lines > 420} == {}
+
+
+def test_the_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stdout

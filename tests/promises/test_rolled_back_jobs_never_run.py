@@ -1,0 +1,46 @@
+"""P1: a job dispatched inside a transaction exists if and only if the transaction commits."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from django.db import transaction
+
+from jobs.models import JobAttempt, JobStatus
+from tests import wait
+from tests.jobs import Echo
+from tests.workers import Workers
+
+pytestmark = [pytest.mark.process]
+
+
+def test_what_commits_runs_and_what_rolls_back_never_was(workers: Workers) -> None:
+    workers.start("default")
+
+    for number in range(20):
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            Echo.dispatch(value=str(number))
+            if number % 2:
+                raise ZeroDivisionError
+
+    last = Echo.dispatch(value="last")
+    wait.until_status(last, "completed")
+    values = JobStatus.objects.order_by("created_at").values_list("params__value", flat=True)
+    assert list(values) == [*(str(number) for number in range(0, 20, 2)), "last"]
+    assert JobAttempt.objects.count() == 11
+
+
+def test_a_running_worker_sees_no_job_before_its_commit(workers: Workers) -> None:
+    workers.start("default")
+
+    with transaction.atomic():
+        job = Echo.dispatch()
+        # A job of another transaction overtakes it: the worker is not waiting for anything.
+        other = transaction.get_connection().copy("other")
+        with contextlib.closing(other), other.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM job_statuses")
+            assert cursor.fetchone() == (0,)
+        assert not JobAttempt.objects.exists()
+
+    wait.until_status(job, "completed")
