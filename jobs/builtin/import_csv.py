@@ -40,18 +40,44 @@ class ImportCsv(BaseJob):
         ProgrammingError,
     )
 
-    # A path in JOBS["IMPORT_FOLDERS"], or an address on JOBS["IMPORT_HOSTS"]; gzipped or not.
-    source: Annotated[str, Field(min_length=1, max_length=2_000)]
-    table: Annotated[str, Field(pattern=r"^[^.]+\..+$", examples=["public.airports"])]
-    mode: Literal["append", "replace", "upsert"] = "append"
-    # The columns an upsert matches by; left out: the primary key.
-    key: list[str] = field(default_factory=list)
-    # Target column -> header; left out: each header fills the column of its name.
-    columns: dict[str, str] = field(default_factory=dict)
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
-    # More rejected rows than this fail the job; None: any number.
-    max_rejected: Annotated[int, Field(ge=0)] | None = 1_000
+    source: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2_000,
+            description="A path inside an import folder, or an http(s) address on an import host; "
+            "gzipped or not.",
+            examples=["airports.csv"],
+        ),
+    ]
+    table: Annotated[
+        str,
+        Field(
+            pattern=r"^[^.]+\..+$",
+            description="The target, schema.table.",
+            examples=["public.airports"],
+        ),
+    ]
+    mode: Annotated[
+        Literal["append", "replace", "upsert"],
+        Field(description="What happens to the rows that stand there."),
+    ] = "append"
+    key: Annotated[
+        list[str],
+        Field(description="The columns an upsert matches by; left out: the primary key."),
+    ] = field(default_factory=list)
+    columns: Annotated[
+        dict[str, str],
+        Field(description="Target column to header; left out: each header fills its namesake."),
+    ] = field(default_factory=dict)
+    delimiter: Annotated[
+        str, Field(min_length=1, max_length=1, description="Between two fields.")
+    ] = ","
+    encoding: Annotated[str, Field(description="Any that extends ASCII.")] = "utf-8"
+    max_rejected: Annotated[
+        Annotated[int, Field(ge=0)] | None,
+        Field(description="More bad rows than this fail the job; null: any number."),
+    ] = 1_000
 
     def __post_init__(self) -> None:
         """Refuse, at dispatch already, what can't go together."""

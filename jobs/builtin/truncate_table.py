@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from django.db import NotSupportedError, ProgrammingError, connection, transaction
 from psycopg2 import sql
+from pydantic import Field
 
 from jobs import conf
 from jobs.base import BaseJob
@@ -21,8 +23,8 @@ class TruncateTable(BaseJob):
     timeout = timedelta(minutes=5)
     discard_on = (TableRefused, ProgrammingError, NotSupportedError)
 
-    schema: str
-    table_name: str
+    schema: Annotated[str, Field(examples=["public"])]
+    table_name: Annotated[str, Field(examples=["daily_stats"])]
 
     def _perform(self) -> str:
         name = f"{self.schema}.{self.table_name}"
