@@ -103,9 +103,12 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL --------------------------------------------------------------------------------
+DATABASE = environ.Env.db_url_config(DATABASE_URL or "postgres:///jobsite")
+# libpq's way to name a socket's folder, `?host=/folder`, in the place where Django looks for it.
+DATABASE["HOST"] = DATABASE.get("OPTIONS", {}).pop("host", "") or DATABASE["HOST"]
 DATABASES = {
     "default": {
-        **environ.Env.db_url_config(DATABASE_URL or "postgres:///jobsite"),
+        **DATABASE,
         "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
