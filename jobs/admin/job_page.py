@@ -18,6 +18,7 @@ from jobs.admin import many, render, timeline, verbs
 from jobs.dispatch import outbox
 from jobs.insights import explain
 from jobs.models import JobAttempt, JobStatus, clock
+from jobs.statuses import Status
 
 if TYPE_CHECKING:
     from jobs.admin.read_only import ReadOnlyAdmin
@@ -98,7 +99,8 @@ class JobViews:
             "job": job,
             "badge": render.badge(job.status),
             "sentences": explain.explain(job),
-            "progress": render.progress(job.progress),
+            # Where it failed, its progress says how far it came; of a completed job nobody asks.
+            "progress": "" if job.status == Status.COMPLETED else render.progress(job.progress),
             "verbs": fitting,
             "may_copy": bool(may_copy),
             "facts": _facts(job, now),
@@ -107,7 +109,7 @@ class JobViews:
                 (event, render.moment(event.at), render.relative(event.at, now))
                 for event in timeline.events(job, attempts[::-1])
             ],
-            "attempts": [_shown(attempt) for attempt in attempts],
+            "attempts": [_shown(attempt, job) for attempt in attempts],
             "attempts_cut": len(attempts) == MAX_ATTEMPTS,
             "params": render.tree(outbox.shown_params(job)),
             "result": render.tree(job.result) if job.result is not None else "",
@@ -137,7 +139,7 @@ def _facts(job: JobStatus, now: Any) -> list[tuple[str, Any]]:
         ("Started", render.moment(job.started_at)),
         ("Ended", render.moment(job.finished_at)),
     ]
-    if job.started_at and (job.finished_at or job.status == "started"):
+    if job.started_at and (job.finished_at or job.status == Status.STARTED):
         label = "Ran for" if job.finished_at else "Runs for"
         facts.append((label, render.duration(ended - job.started_at)))
     if job.schedule:
@@ -155,7 +157,7 @@ def _rare(job: JobStatus) -> list[tuple[str, Any]]:
     ]
 
 
-def _shown(attempt: JobAttempt) -> dict[str, Any]:
+def _shown(attempt: JobAttempt, job: JobStatus) -> dict[str, Any]:
     error = f"{attempt.error_class}: {attempt.message}" if attempt.error_class else attempt.message
     return {
         "number": attempt.number,
@@ -168,5 +170,6 @@ def _shown(attempt: JobAttempt) -> dict[str, Any]:
         "wait": render.duration(attempt.due_at - attempt.ended_at) if attempt.due_at else "",
         "error": error,
         "traceback": attempt.traceback,
-        "result": render.tree(attempt.result) if attempt.result is not None else "",
+        # The job's own result stands above; here are those that later runs replaced.
+        "result": render.tree(attempt.result) if attempt.result not in (None, job.result) else "",
     }

@@ -172,11 +172,11 @@ class JobAdmin(ReadOnlyAdmin):
     # --- Many at once ---
 
     def response_action(
-        self, request: HttpRequest, queryset: QuerySet[JobStatus]
+        self, request: HttpRequest, queryset: QuerySet[JobStatus], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
         """Do the action that was picked; a selection of what can't be an id is a bad request."""
         try:
-            return super().response_action(request, queryset)
+            return super().response_action(request, queryset, *args, **kwargs)
         except ValidationError as error:
             raise BadRequest("A selected job's id is no id.") from error
 

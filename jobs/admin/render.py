@@ -37,12 +37,12 @@ def duration(length: timedelta) -> str:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """Return how far `moment` is from `now`, in one unit: "5 min ago", "in 2 h"."""
+    """Return how far `moment` is from `now`: "5 min ago", "in 2 h 59 min"."""
     seconds = round(abs((moment - now).total_seconds()))
     if seconds == 0:
         return "now"
-    length = _parts(seconds)[0]
-    return f"in {length}" if moment > now else f"{length} ago"
+    parts = _parts(seconds)
+    return f"in {' '.join(parts[:2])}" if moment > now else f"{parts[0]} ago"
 
 
 def _parts(seconds: int) -> list[str]:

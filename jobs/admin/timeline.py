@@ -49,6 +49,8 @@ def events(job: JobStatus, attempts: Sequence[JobAttempt]) -> list[Event]:
             )
         )
     found.sort(key=lambda event: event.at)
+    if job.finished_at and found[-1].kind == job.status and found[-1].at >= job.finished_at:
+        return found  # the last attempt's end is the job's
     return found + _latest(job)
 
 

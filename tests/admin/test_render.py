@@ -30,9 +30,16 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "now"), (5, "in 5 s"), (-65, "1 min ago"), (7_300, "in 2 h"), (-200_000, "2 d ago")],
+    [
+        (0, "now"),
+        (5, "in 5 s"),
+        (-65, "1 min ago"),
+        (7_300, "in 2 h 1 min"),
+        (10_795, "in 2 h 59 min"),
+        (-200_000, "2 d ago"),
+    ],
 )
-def test_a_moment_is_told_from_now_in_one_unit(seconds, words):
+def test_a_moment_is_told_from_now(seconds, words):
     assert render.relative(NOW + timedelta(seconds=seconds), NOW) == words
 
 
