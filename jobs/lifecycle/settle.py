@@ -67,7 +67,8 @@ def _settle(settlements: Sequence[Settlement]) -> list[Settled]:
         return []
     rows = [_row(settlement) for settlement in settlements]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(), [json.dumps(rows, ensure_ascii=False)])
+        ids = [settlement.job_id for settlement in settlements]
+        cursor.execute(_statement(), [json.dumps(rows, ensure_ascii=False), ids, ids])
         return [
             Settled(
                 job_id=job_id,
@@ -180,7 +181,7 @@ def _statement() -> str:
             FROM job_statuses j JOIN o ON o.id = j.id AND o.claim = j.claim,
                 LATERAL (SELECT
                     o.status <> 'completed' AND j.cancel_requested_at IS NOT NULL) AS c(wins)
-            WHERE j.status = 'started'
+            WHERE j.status = 'started' AND j.id = ANY(%s)
             ORDER BY j.id FOR UPDATE OF j),
         moved AS (
             UPDATE job_statuses j SET
@@ -195,7 +196,7 @@ def _statement() -> str:
                 result = CASE WHEN e.status = 'completed' THEN e.result END,
                 error = e.error,
                 updated_at = e.at
-            FROM ended e WHERE j.id = e.id
+            FROM ended e WHERE j.id = e.id AND j.id = ANY(%s)
             RETURNING j.id, j.queue),
         kept AS (
             INSERT INTO job_attempts (

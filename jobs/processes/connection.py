@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,11 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 CHECK_AFTER_SECONDS = 5.0
 
 
-class _LastUse:
+class _LastUse(threading.local):
     at: float = 0.0  # time.monotonic()
+
+
+_last_use = _LastUse()
 
 
 @contextmanager
@@ -26,7 +30,7 @@ def unit_of_work() -> Iterator[None]:
         use.
     After: one with an open transaction is rolled back and closed, a broken one is closed.
     """
-    if time.monotonic() - _LastUse.at > CHECK_AFTER_SECONDS:
+    if time.monotonic() - _last_use.at > CHECK_AFTER_SECONDS:
         for connection in connections.all(initialized_only=True):
             connection.health_check_done = False  # type: ignore[attr-defined]  # stubs lack it
             connection.close_if_unusable_or_obsolete()
@@ -36,7 +40,7 @@ def unit_of_work() -> Iterator[None]:
         for connection in connections.all(initialized_only=True):
             if not _is_clean(connection):
                 discard(connection)
-        _LastUse.at = time.monotonic()
+        _last_use.at = time.monotonic()
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:
