@@ -69,6 +69,20 @@ class ApiTokenAdmin(ModelAdmin):
             ["owner", "name", "expires_at"] if request.user.is_superuser else ["name", "expires_at"]
         )
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A token is mostly for oneself."""
+        return {"owner": request.user.pk}
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The form with one button: whatever is saved, its token has to be shown next."""
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
+
     def save_model(
         self,
         request: HttpRequest,
