@@ -148,8 +148,12 @@ def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _lines(value: Any) -> str:
-    return "\n".join(str(item) for item in value) if isinstance(value, list) else _pretty(value)
+def _lines(value: list[Any]) -> str:
+    items = [str(item) for item in value]
+    lines = "\n".join(items)
+    # An item with a line's end or spaces around it would come back as something else.
+    is_lossless = not _is_json(lines) and _items(lines) == items
+    return lines if is_lossless else _pretty(value)
 
 
 def _local(value: Any) -> str:
@@ -183,8 +187,12 @@ def _parsed(param: Param, text: Any) -> Any:
     return parse(text)
 
 
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("[")
+
+
 def _items(text: str) -> Any:
-    if text.lstrip().startswith("["):
+    if _is_json(text):
         return json.loads(text)
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -363,6 +363,65 @@ def test_a_schedules_entry_is_left_alone(steward, name):
     assert redis.llen(keys.queue("default")) == 0
 
 
+@pytest.mark.parametrize("action", ["delete", "requeue", "stop"])
+def test_a_selection_with_a_schedules_entry_is_left_alone_whole(steward, action):
+    plain_job("schedule-nightly", "scheduled")
+    ours = make_shown_job(Status.QUEUED)
+    selected = {"action": action, "job_ids": ["schedule-nightly", str(ours.id)]}
+
+    answer = steward.post(address("actions", DEFAULT), selected, follow=True)
+
+    assert "declared in settings.JOB_SCHEDULES: nothing was done" in answer.content.decode()
+    assert broker_client.for_work().exists(keys.entry("schedule-nightly"))
+    assert JobStatus.objects.get(id=ours.id).status == Status.QUEUED
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"action": "delete"}, {"action": "explode", "job_ids": ["x"]}]
+)
+def test_an_action_without_a_meaning_does_nothing(steward, fields):
+    job = make_shown_job(Status.QUEUED)
+
+    answer = steward.post(address("actions", DEFAULT), fields)
+
+    assert answer.status_code == 302
+    assert JobStatus.objects.get(id=job.id).status == Status.QUEUED
+
+
+def test_selected_jobs_of_ours_are_cancelled_not_deleted(steward):
+    job = make_shown_job(Status.QUEUED)
+    selected = {"action": "delete", "job_ids": [str(job.id)], "next_url": address("home")}
+
+    answer = steward.post(address("actions", DEFAULT), selected)
+
+    assert JobStatus.objects.get(id=job.id).status == Status.CANCELLED
+    assert answer["Location"] == address("home")
+
+
+@pytest.mark.parametrize("name", ["clear", "requeue_all", "delete_failed_jobs"])
+def test_a_queue_that_is_not_there_is_404(steward, name):
+    assert steward.post(address(name, 99)).status_code == 404
+
+
+def test_a_plain_entry_goes_rqs_way(steward):
+    plain_job("plain-1", "failed")
+    plain_job("plain-2", "queued")
+
+    steward.post(address("requeue_job", DEFAULT, "plain-1"))
+    steward.post(address("delete_job", DEFAULT, "plain-2"))
+
+    assert broker_client.for_work().lrange(keys.queue("default"), 0, -1) == [b"plain-1"]
+
+
+def test_an_id_in_another_spelling_is_not_ours(steward):
+    job = make_shown_job(Status.FAILED)
+    plain_job(str(job.id).upper(), "failed")
+
+    steward.post(address("requeue_job", DEFAULT, str(job.id).upper()))
+
+    assert JobStatus.objects.get(id=job.id).status == Status.FAILED
+
+
 def plain_job(entry_id, status):
     """Write an entry of a plain rq job."""
     redis = broker_client.for_work()
@@ -395,4 +454,18 @@ def test_a_page_says_that_redis_does_not_answer(boss, settings):
     answer = boss.get(address("home"))
 
     assert answer.status_code == 503
+    assert "Redis does not answer" in answer.content.decode()
+
+
+def test_the_overview_opens_without_redis_and_says_so(boss, settings):
+    gone = "unix:///nowhere/redis.sock"
+    settings.RQ_QUEUES = {
+        name: {**queue, "URL": gone} for name, queue in settings.RQ_QUEUES.items()
+    }
+    broker_client._client.cache_clear()
+
+    answer = boss.get(reverse("admin:index"))
+    broker_client._client.cache_clear()
+
+    assert answer.status_code == 200
     assert "Redis does not answer" in answer.content.decode()

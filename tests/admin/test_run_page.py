@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -216,6 +217,47 @@ def test_a_copy_begins_with_the_params_of_the_job(boss):
     html = boss.get(address("Echo") + f"?job={job.id}").content.decode()
 
     assert 'value="from before"' in html
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["one", "two"], ["with\nbreak"], [" spaces "], ["[]"], [""], ["[1", "2]"]]
+)
+def test_a_copys_form_sent_as_it_is_makes_the_same_job(boss, names):
+    boss.post(address("EveryField"), filled(names=json.dumps(names), is_dry="on"))
+    first = JobStatus.objects.get()
+    form = boss.get(address("EveryField") + f"?job={first.id}").context["form"]
+    fields = {field.html_name: field.value() for field in form}
+
+    boss.post(
+        address("EveryField"),
+        {name: value for name, value in fields.items() if value not in (None, False)},
+    )
+
+    second = JobStatus.objects.exclude(id=first.id).get()
+    assert first.params["names"] == names
+    assert second.params == first.params | {"secret": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("", []), ('["a, b", "c"]', ["a, b", "c"]), ("a\r\nb", ["a", "b"])]
+)
+def test_a_list_is_given_by_line_or_as_json(boss, text, names):
+    boss.post(address("EveryField"), filled(names=text))
+
+    assert JobStatus.objects.get().params["names"] == names
+
+
+def test_what_is_left_empty_takes_its_default(boss):
+    boss.post(address("EveryField"), filled(share="", mode='"append"', secret=""))
+
+    params = JobStatus.objects.get().params
+    assert (params["share"], params["mode"], params["secret"]) == (0.5, "append", "")
+
+
+def test_a_moment_in_no_known_form_is_refused_at_its_field(boss):
+    answer = boss.post(address("EveryField"), filled(moment="tomorrow"))
+
+    assert set(answer.context["form"].errors) == {"param-moment"}
 
 
 def test_a_schedule_gives_its_params(boss):

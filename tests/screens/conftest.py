@@ -22,7 +22,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DRIVER = shutil.which("chromedriver") or "/usr/bin/chromedriver"
 LIMIT_SECONDS = 15
 # django-rq's own lists call a jQuery plugin that Django's admin no longer ships.
-KNOWN = ("$(...).actions is not a function", "actions.js 64:44 Uncaught TypeError")
+KNOWN = ("$(...).actions is not a function", "Cannot read properties of null (reading 'dataset')")
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # as root there is none
