@@ -290,3 +290,13 @@ class AtomicSleep(BaseJob):
         self.progress(1, 2, "halfway")
         if self.attempt == 1:
             time.sleep(120)
+
+
+def die_plainly() -> None:
+    """Be a plain rq job that is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_plainly(seconds: float) -> None:
+    """Be a plain rq job that takes long."""
+    time.sleep(seconds)

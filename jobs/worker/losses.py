@@ -17,7 +17,7 @@ from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.statuses import Status
-from jobs.worker import registration, run
+from jobs.worker import plain, registration, run
 from jobs.worker.runner import application_name, log_end
 from jobs.worker.watch import Reason
 
@@ -57,6 +57,9 @@ def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Seq
     )
     try:
         redis = client.for_work()
+        for entry in death.announced:
+            why = _describe(death)
+            plain.record_loss(redis, entry_id=entry, worker_name=worker_name, why=why)
         left = [entry for entry in claim.held(redis, worker_id) if entry not in others]
         claim.put_back(redis, worker_id, left)
     except client.Unreachable as error:
@@ -120,6 +123,8 @@ def _timed_out(job: JobStatus) -> Outcome:
 
 
 def _describe(death: Death) -> str:
+    if death.cause is not None:
+        return f"The job was stopped ({death.cause}) and its runner killed."
     memory = f"; its peak memory was {death.peak_memory / MIB:.0f} MiB" if death.peak_memory else ""
     if death.code >= 0:
         return (

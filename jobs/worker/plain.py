@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from redis import Redis
 from rq import Queue
 from rq.exceptions import DeserializationError, NoSuchJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker import SimpleWorker
 
@@ -16,7 +15,8 @@ from jobs.broker import keys
 
 logger = logging.getLogger("jobs.worker")
 
-ENDLESS_SECONDS = 365 * 86_400
+ENDLESS_SECONDS = 365 * 86_400.0
+DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
 
 
 class _PlainWorker(SimpleWorker):
@@ -25,12 +25,12 @@ class _PlainWorker(SimpleWorker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         # A job without a timeout would be declared abandoned after seven minutes.
         if job.timeout == -1:
-            return ENDLESS_SECONDS
+            return int(ENDLESS_SECONDS)
         return super().get_heartbeat_ttl(job, working_time)
 
 
-def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> str:
-    """Run the rq job behind an entry that is no row's; return what became of it, in rq's words.
+def find(client: Redis, *, entry_id: str, queue_name: str) -> Job | None:
+    """Return the rq job behind an entry that is no row's; None, logged, where nobody can run it.
 
     An entry without a job hash is dropped, so is one of ours whose row is gone; one that isn't
     JSON is put aside in rq's failed registry: nothing is ever unpickled.
@@ -42,14 +42,13 @@ def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> s
             entry_id,
             queue_name,
         )
-        return "dropped"
-    queue = Queue(queue_name, connection=client, serializer=JSONSerializer)
+        return None
     try:
         job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
         _ = job.func_name, job.args, job.kwargs  # decodes the data, where a pickle shows
     except NoSuchJobError:
         logger.info("Entry %s of queue %s has no job: dropped", entry_id, queue_name)
-        return "dropped"
+        return None
     except (DeserializationError, UnicodeDecodeError, ValueError, TypeError) as error:
         _put_aside(client, entry_id, queue_name)
         logger.error(  # noqa: TRY400 - what the entry holds is not for the log
@@ -59,19 +58,50 @@ def run(client: Redis, *, entry_id: str, queue_name: str, worker_name: str) -> s
             queue_name,
             error,
         )
-        return "failed"
-    worker = _PlainWorker(
-        [queue],
+        return None
+    return job
+
+
+def timeout_seconds(job: Job) -> float:
+    """Return after how long the supervisor may kill the job; rq's own timeout comes first."""
+    return ENDLESS_SECONDS if job.timeout == -1 else float(job.timeout or DEFAULT_TIMEOUT)
+
+
+def run(client: Redis, job: Job, *, queue_name: str, worker_name: str) -> str:
+    """Run a plain rq job; return what became of it, in rq's words."""
+    logger.info("Working on %s (plain rq job)", job.id)
+    _worker(client, queue_name, worker_name).execute_job(job, _queue(client, queue_name))
+    status = str(job.get_status(refresh=True).value)
+    logger.info("Job %s: %s (plain rq job)", job.id, status)
+    return status
+
+
+def record_loss(client: Redis, *, entry_id: str, worker_name: str, why: str) -> None:
+    """Fail a plain rq job whose runner died, as rq does for its own; leave anything else alone."""
+    try:
+        job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
+    except NoSuchJobError:
+        return
+    if client.hexists(keys.entry(entry_id), "claim") or job.get_status() != JobStatus.STARTED:
+        return
+    worker = _worker(client, job.origin, worker_name)
+    execution = next((one for one in job.get_executions()), None)
+    worker.handle_job_failure(job, _queue(client, job.origin), exc_string=why, execution=execution)
+    logger.error("Job %s: failed: %s (plain rq job)", entry_id, why)
+
+
+def _queue(client: Redis, name: str) -> Queue:
+    return Queue(name, connection=client, serializer=JSONSerializer)
+
+
+def _worker(client: Redis, queue_name: str, worker_name: str) -> _PlainWorker:
+    return _PlainWorker(
+        [_queue(client, queue_name)],
         name=worker_name,
         connection=client,
         prepare_for_work=False,
         serializer=JSONSerializer,
     )
-    logger.info("Working on %s (plain rq job)", entry_id)
-    worker.execute_job(job, queue)
-    status: Any = job.get_status(refresh=True)
-    logger.info("Job %s: %s (plain rq job)", entry_id, status)
-    return str(status)
 
 
 def _put_aside(client: Redis, entry_id: str, queue_name: str) -> None:

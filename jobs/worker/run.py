@@ -57,7 +57,6 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
             outcome, settled = _perform_atomically(spec, job, context, watch)
         else:
             outcome = Completed(result=_perform(spec, job, context, watch))
-        context.flush()
     except BaseException as error:  # noqa: BLE001 - recorded: this is the loop's one bad item
         watch.disarm()
         settled = None
@@ -78,6 +77,7 @@ def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> A
         watch.disarm()
     if watch.reason is Reason.TIMEOUT:  # the job kept the exception to itself
         raise JobTimeout
+    context.flush()
     return _checked(result)
 
 

@@ -163,16 +163,23 @@ class _Runner:
         self._say(say="ended", status="dropped", counts=False)
 
     def _run_plain(self, entry_id: str, queue: str) -> None:
-        claim.forget(client.for_work(), self.orders.worker_id, [entry_id])
+        redis = client.for_work()
+        job = plain.find(redis, entry_id=entry_id, queue_name=queue)
+        claim.forget(redis, self.orders.worker_id, [entry_id])
+        if job is None:
+            self._say(say="ended", status="dropped", counts=False)
+            return
+        self._say(
+            say="started",
+            job_id=entry_id,
+            claim=0,
+            job_class=f"rq: {job.func_name}"[:200],
+            attempt=1,
+            timeout_seconds=plain.timeout_seconds(job),
+        )
         with unit_of_work():
-            status = plain.run(
-                client.for_work(),
-                entry_id=entry_id,
-                queue_name=queue,
-                worker_name=self.orders.worker_name,
-            )
-        # rq's timeout has used the alarm.
-        self.watch.install()
+            status = plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
+        self.watch.install()  # rq's timeout has used the alarm
         self.jobs_run += 1
         self._say(say="ended", status=status, counts=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import django_rq
 import pytest
 from redis import Redis
+from rq.command import send_stop_job_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -98,11 +99,16 @@ def test_an_entry_of_nobody_is_dropped(workers: Workers, redis: Redis) -> None:
     assert redis.llen(keys.queue("default")) == 0
 
 
+def looks(redis: Redis) -> int:
+    return redis.info("commandstats").get("cmdstat_blpop", {}).get("calls", 0)
+
+
 def test_suspended_workers_take_nothing_until_resumed(workers: Workers, redis: Redis) -> None:
     workers.start("default")
     redis.set(keys.SUSPENDED, "1")
     job = jobs.Echo.dispatch()
-    wait.until("a few looks at the queue", lambda: redis.exists(keys.wake("default")))
+    before = looks(redis)
+    wait.until("a few looks at the queue", lambda: looks(redis) > before + 4)
     assert redis.llen(keys.queue("default")) == 1
 
     redis.delete(keys.SUSPENDED)
@@ -119,3 +125,26 @@ def test_an_entry_of_ours_without_a_row_is_dropped(workers: Workers, redis: Redi
     after.refresh_from_db()
     assert after.status == "completed"
     assert "is a job without a row: dropped" in worker.log
+
+
+def test_a_plain_job_whose_runner_is_killed_fails_at_once(workers: Workers, redis: Redis) -> None:
+    plain = django_rq.get_queue("default").enqueue(jobs.die_plainly)
+    after = jobs.Echo.dispatch()
+
+    workers.run("default", "--burst")
+
+    plain = Job.fetch(plain.id, connection=redis, serializer=JSONSerializer)
+    after.refresh_from_db()
+    assert (plain.get_status(), after.status) == ("failed", "completed")
+    assert "killed by SIGKILL" in plain.latest_result().exc_string
+    assert redis.zcard(keys.started("default")) == 0
+
+
+def test_rqs_own_stop_ends_a_running_plain_job(workers: Workers, redis: Redis) -> None:
+    workers.start("default")
+    plain = django_rq.get_queue("default").enqueue(jobs.sleep_plainly, 60)
+    wait.until("its start", lambda: plain.get_status(refresh=True) == "started")
+
+    send_stop_job_command(redis, plain.id, serializer=JSONSerializer)
+
+    wait.until("its end", lambda: plain.get_status(refresh=True) == "failed", limit_seconds=15)
