@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import queue
-import select
 import signal
 import socket
 import sys
@@ -21,7 +18,9 @@ from jobs.processes import channel
 from jobs.processes.mother import Mother
 from jobs.worker import losses
 from jobs.worker.ears import Ears
-from jobs.worker.keeper import Event, Keeper
+from jobs.worker.inbox import Inbox
+from jobs.worker.keeper import Keeper
+from jobs.worker.ration import Ration
 from jobs.worker.registration import Identity
 from jobs.worker.slot import Slot
 from jobs.worker.watch import Reason
@@ -56,21 +55,20 @@ class Crew:
         self._mother = mother
         self._slots = [Slot(index=index) for index in range(identity.concurrency)]
         self._worker_id: UUID | None = None
-        self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._bell, self._ring = socket.socketpair()
-        self._keeper = Keeper(identity, tell=self._told, shown_seconds=options.shown_seconds)
-        self._ears = Ears(identity.name, tell=self._told)
+        self._inbox = Inbox()
+        self._keeper = Keeper(identity, tell=self._inbox.tell, shown_seconds=options.shown_seconds)
+        self._ears = Ears(identity.name, tell=self._inbox.tell)
         self._duties = Slot(index=-1)
         self._signals = 0
         self._grace_until: float | None = None  # set while stopping
         self._interrupted = False
-        self._ungranted = options.max_jobs
+        self._ration = Ration(options.max_jobs)
         self._busy_at = time.monotonic()
         self._code: int | None = None  # set when it is over
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
-        self._catch_signals()
+        self._inbox.catch_signals(self._heed)
         self._keeper.start()
         self._ears.start()
         while self._code is None:
@@ -84,38 +82,24 @@ class Crew:
 
     # --- Waiting ---
 
-    def _catch_signals(self) -> None:
-        for end in (self._bell, self._ring):
-            end.settimeout(0)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        signal.set_wakeup_fd(self._ring.fileno(), warn_on_full_buffer=False)
-
-    def _on_signal(self, _number: int, _frame: object) -> None:
+    def _heed(self) -> None:
         self._signals += 1
-
-    def _told(self, event: Event) -> None:
-        """Take an event from another thread."""
-        self._inbox.put(event)
-        with contextlib.suppress(BlockingIOError):
-            self._ring.send(b"!")
 
     def _wait(self) -> None:
         slots_by_end = {slot.end: slot for slot in self._everyone() if slot.end is not None}
-        ready, _, _ = select.select(
-            [self._bell, self._mother.end, *slots_by_end], [], [], self._seconds_to_next()
-        )
+        ready = self._inbox.wait([self._mother.end, *slots_by_end], seconds=self._seconds_to_next())
+        for event in self._inbox.events():
+            self._handle(*event)
         for end in ready:
-            if end is self._bell:
-                self._empty_inbox()
-            elif end is self._mother.end:
+            if end is self._mother.end:
                 self._hear_mother()
             elif slots_by_end[end].end is end:  # the mother may just have told of its death
                 self._hear_runner(slots_by_end[end])
 
     def _seconds_to_next(self) -> float:
         moments = [slot.kill_at for slot in self._everyone() if slot.kill_at is not None]
-        moments += [slot.fork_at for slot in self._everyone() if slot.fork_at is not None]
+        if self._worker_id is not None:
+            moments += [slot.fork_at for slot in self._everyone() if slot.fork_at is not None]
         if self._grace_until is not None:
             moments.append(self._grace_until)
         if self.options.max_idle_seconds is not None:
@@ -126,14 +110,6 @@ class Crew:
         return [*self._slots, self._duties]
 
     # --- Events ---
-
-    def _empty_inbox(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._bell.recv(4096):
-                pass
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._handle(*self._inbox.get_nowait())
 
     def _handle(self, name: str, value: Any) -> None:
         match name:
@@ -192,7 +168,8 @@ class Crew:
                 slot.empty()
             else:
                 slot.say(say="drain")
-        self._grant(slot)
+        if slot is not self._duties:
+            self._ration.give(slot)
 
     def _slot_of(self, index: int) -> Slot:
         return self._duties if index < 0 else self._slots[index]
@@ -215,20 +192,9 @@ class Crew:
             case "ended":
                 slot.clear()
                 if not message["counts"]:
-                    self._ungranted = None if self._ungranted is None else self._ungranted + 1
-                self._grant(slot)
+                    self._ration.give_one_more()
+                self._ration.give(slot)
         self._busy_at = time.monotonic()
-
-    def _grant(self, slot: Slot) -> None:
-        if slot is not self._duties and self._ungranted and not slot.granted:
-            self._ungranted -= 1
-            slot.granted = True
-            slot.say(say="grant")
-
-    def _take_back_grant(self, slot: Slot) -> None:
-        if self._ungranted is not None and slot.granted:
-            self._ungranted += 1
-            slot.granted = False
 
     def _bury(self, message: channel.Message) -> None:
         slot = next((one for one in self._everyone() if one.pid == message["died"]), None)
@@ -239,7 +205,7 @@ class Crew:
         died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
         slot.failures = slot.failures + 1 if died_young and message["code"] else 0
         delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
-        self._take_back_grant(slot)
+        self._ration.take_back(slot)
         slot.empty()
         slot.fork_at = None if self._grace_until is not None else time.monotonic() + delay
 
@@ -277,7 +243,7 @@ class Crew:
                     worker_id=str(self._worker_id),
                     name=self.identity.name,
                     queues=list(self.identity.queues),
-                    rationed=self.options.max_jobs is not None,
+                    rationed=self._ration.is_limited,
                 )
 
     def _kill_due(self) -> None:
@@ -329,8 +295,7 @@ class Crew:
     def _reason_to_stop(self) -> str:
         if self.options.burst and all(self._is_out_of_work(slot) for slot in self._slots):
             return "the queues are empty"
-        is_at_rest = not any(slot.granted or slot.announced for slot in self._slots)
-        if self._ungranted == 0 and is_at_rest:
+        if self._ration.is_used_up(self._slots):
             return f"it has run {self.options.max_jobs} job(s)"
         idle_seconds = self.options.max_idle_seconds
         if idle_seconds is not None and time.monotonic() - self._busy_at >= idle_seconds:
@@ -338,8 +303,8 @@ class Crew:
         return ""
 
     def _is_out_of_work(self, slot: Slot) -> bool:
-        has_no_ration = self._ungranted is not None and not slot.granted
-        return slot.pid is not None and not slot.announced and (slot.is_idle or has_no_ration)
+        rests = slot.is_idle or self._ration.lets_rest(slot)
+        return slot.pid is not None and not slot.announced and rests
 
     def _drain(self, reason: str) -> None:
         grace = conf.current().grace
@@ -372,7 +337,7 @@ class Crew:
             self._keeper.close()
             self._keeper.join(SIGN_OFF_SECONDS)
         self._mother.close()
-        signal.set_wakeup_fd(-1)
+        self._inbox.close()
         if not self._code:
             logger.info("Worker %s has stopped", self.identity.name)
         return self._code or 0

@@ -6,9 +6,9 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from jobs.broker import client, keys
+from jobs.worker.inbox import Event
 
 logger = logging.getLogger("jobs.worker")
 
@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 class Ears(threading.Thread):
     """Subscribes, and again after every outage; tells ("command", payload)."""
 
-    def __init__(self, worker_name: str, *, tell: Callable[[tuple[str, Any]], None]) -> None:
+    def __init__(self, worker_name: str, *, tell: Callable[[Event], None]) -> None:
         super().__init__(name="ears", daemon=True)
         self._channel = keys.commands(worker_name)
         self._tell = tell

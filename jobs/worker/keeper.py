@@ -20,12 +20,12 @@ from jobs.errors import NameTaken, WorkerLost
 from jobs.maintenance import rescue
 from jobs.processes.connection import unit_of_work
 from jobs.worker import losses, registration
+from jobs.worker.inbox import Event
 from jobs.worker.registration import Held, Identity
 
 logger = logging.getLogger("jobs.worker")
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-Event = tuple[str, Any]
 
 
 class Keeper(threading.Thread):

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from jobs import conf
-from jobs.broker import claim, client, registries
-from jobs.dispatch import outbox
+from jobs.broker import claim, client
 from jobs.errors import TimedOut, WorkerLost
-from jobs.lifecycle import verdict
+from jobs.lifecycle import announce, verdict
 from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.statuses import Status
 from jobs.worker import plain, registration, run
-from jobs.worker.runner import application_name, log_end
+from jobs.worker.runner import application_name
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -90,12 +89,11 @@ def settle_lost(
             for job, outcome in outcomes.items()
         ]
     )
-    for end in settled:
-        log_end(end)
-    _show(settled, worker_name)
-    given_back = [end.job_id for end in settled if end.status is Status.QUEUED]
-    if given_back:
-        outbox.push(list(JobStatus.objects.filter(id__in=given_back)), at_head=True)
+    by_id = {job.id: outcome for job, outcome in outcomes.items()}
+    announce.ended(
+        [announce.Ending(settled=end, outcome=by_id[end.job_id]) for end in settled],
+        worker_name=worker_name,
+    )
     return settled
 
 
@@ -133,24 +131,6 @@ def _describe(death: Death) -> str:
     name = signal.Signals(-death.code).name
     guess = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
     return f"The runner was killed by {name}{guess}{memory}."
-
-
-def _show(settled: Sequence[Settled], worker_name: str) -> None:
-    ended = [
-        registries.Ended(
-            job_id=end.job_id,
-            queue=end.queue,
-            claim=end.claim,
-            status=end.status,
-            working_seconds=0,
-            error=end.error,
-        )
-        for end in settled
-    ]
-    try:
-        registries.record_end(client.for_work(), worker_name=worker_name, ended=ended)
-    except client.Unreachable as error:
-        logger.warning("Redis is unreachable: the dashboard misses an entry (%s)", error)
 
 
 def _is_uuid(text: str) -> bool:

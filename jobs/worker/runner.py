@@ -8,32 +8,29 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from jobs import conf
-from jobs.broker import claim, client, registries
-from jobs.broker import push as broker_push
-from jobs.dispatch import outbox
-from jobs.lifecycle.outcomes import Completed, Failed, Settlement
+from jobs.broker import claim, client
+from jobs.errors import StaleAttempt
+from jobs.lifecycle import announce
+from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.lifecycle.start import start
 from jobs.models import JobStatus
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
-from jobs.statuses import Status
 from jobs.worker import plain, run
 from jobs.worker.context import Side
 from jobs.worker.guard import Guard
+from jobs.worker.run import Ran
 from jobs.worker.watch import Watch
 
 logger = logging.getLogger("jobs.worker")
-
-T = TypeVar("T")
 
 # How long an idle runner waits for a push. A plain rq job wakes nobody: the next look finds it.
 IDLE_SECONDS = 0.25
@@ -194,17 +191,18 @@ class _Runner:
             attempt=job.attempt,
             timeout_seconds=timeout_seconds,
         )
-        logger.info("Working on %s (%s, attempt %d)", job.id, job.job_class, job.attempt)
-        self._show_start(job, timeout_seconds)
+        announce.started(
+            job,
+            worker_name=self.orders.worker_name,
+            worker_id=self.orders.worker_id,
+            timeout_seconds=timeout_seconds,
+        )
         with unit_of_work():
             ran = run.attempt(job, watch=self.watch, side=self.side)
-        settled = ran.settled
-        if settled is None:
-            settled = self._settle(ran.settlement)
+        settled = self._settle(ran.settlement) if ran.settled is None else ran.settled
         self.jobs_run += 1
-        self._show_end(job, ran.settlement, settled, time.monotonic() - begun)
-        status = settled[0].status if settled else "stale"
-        self._say(say="ended", status=str(status), counts=True)
+        self._tell(ran, settled, begun)
+        self._say(say="ended", status=str(settled[0].status if settled else "stale"), counts=True)
 
     def _settle(self, settlement: Settlement) -> list[Settled]:
         """Record the outcome, however long PostgreSQL is away: the work has been done."""
@@ -217,63 +215,18 @@ class _Runner:
                 self._recover(error, failures)
                 failures += 1
 
-    def _show_start(self, job: JobStatus, timeout_seconds: float) -> None:
-        shown = broker_push.description(job.job_class, outbox.shown_params(job))
-        self._show(
-            lambda redis: registries.record_start(
-                redis,
-                worker_name=self.orders.worker_name,
-                worker_id=self.orders.worker_id,
-                started=[
-                    registries.Started(
-                        job_id=job.id,
-                        queue=job.queue,
-                        claim=job.claim,
-                        data=shown,
-                        created_at=job.created_at,
-                        timeout_seconds=timeout_seconds,
-                    )
-                ],
-            )
-        )
-
-    def _show_end(
-        self, job: JobStatus, settlement: Settlement, settled: list[Settled], seconds: float
-    ) -> None:
+    def _tell(self, ran: Ran, settled: list[Settled], begun: float) -> None:
         if not settled:
-            logger.warning(
-                "Job %s has moved on since claim %d: this attempt's outcome was dropped",
-                job.id,
-                job.claim,
-            )
+            job_id, claimed = ran.settlement.job_id, ran.settlement.claim
+            logger.warning("%s", StaleAttempt(job_id=job_id, claim=claimed))
             return
-        [end] = settled
-        log_end(end)
-        outcome = settlement.outcome
-        ended = registries.Ended(
-            job_id=job.id,
-            queue=job.queue,
-            claim=job.claim,
-            status=end.status,
-            working_seconds=seconds,
-            result=outcome.result if isinstance(outcome, Completed) else None,
-            error=(outcome.traceback or end.error) if isinstance(outcome, Failed) else end.error,
+        ending = announce.Ending(
+            settled=settled[0],
+            outcome=ran.settlement.outcome,
+            working_seconds=time.monotonic() - begun,
         )
-        self._show(
-            lambda redis: registries.record_end(
-                redis, worker_name=self.orders.worker_name, ended=[ended]
-            )
-        )
-        if end.status is Status.QUEUED:
-            with unit_of_work():
-                outbox.push([JobStatus.objects.get(id=job.id)], at_head=True)
-
-    def _show(self, write: Callable[[Any], None]) -> None:
-        """Write what only the dashboard reads; a Redis that is away costs it, not the job."""
-        try:
-            write(client.for_work())
-        except client.Unreachable as error:
-            logger.warning("Redis is unreachable: the dashboard misses an entry (%s)", error)
+        with unit_of_work():
+            announce.ended([ending], worker_name=self.orders.worker_name)
 
     def _recover(self, error: Exception, failures: int) -> None:
         seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
@@ -291,28 +244,6 @@ class _Runner:
 
     def _say(self, **message: Any) -> None:
         channel.send(self.end, message)
-
-
-def log_end(end: Settled) -> None:
-    """Log how an attempt ended, in one line."""
-    extra = {"job_id": str(end.job_id), "queue": end.queue}
-    match end.status:
-        case Status.COMPLETED:
-            logger.info("Job %s: completed", end.job_id, extra=extra)
-        case Status.FAILED:
-            logger.error("Job %s: failed: %s", end.job_id, end.error, extra=extra)
-        case Status.RETRYING:
-            wait = end.wait.total_seconds() if end.wait else 0.0
-            logger.warning(
-                "Job %s: retrying in %.1f s: %s", end.job_id, wait, end.error, extra=extra
-            )
-        case Status.SCHEDULED:
-            wait = end.wait.total_seconds() if end.wait else 0.0
-            logger.info("Job %s: snoozed for %.1f s", end.job_id, wait, extra=extra)
-        case Status.QUEUED:
-            logger.info("Job %s: given back", end.job_id, extra=extra)
-        case _:
-            logger.info("Job %s: %s: %s", end.job_id, end.status, end.error, extra=extra)
 
 
 def _uuid(text: str) -> UUID | None:
