@@ -229,7 +229,7 @@ STORAGES = {
 }
 
 # --- Logs --------------------------------------------------------------------------------------
-# At SQL_LOG_LEVEL=DEBUG (with DEBUG on) statements are logged with their values, params included.
+# At SQL_LOG_LEVEL=DEBUG statements are logged with their values, params included.
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 SQL_LOG_LEVEL = env.str("SQL_LOG_LEVEL", default="WARNING").upper()
 LOGGING = {
