@@ -94,9 +94,8 @@ def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
             rand=_random,
         )
     except Exception as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
-        return RetryDecision(
-            wait=None, reason=f"its backoff raised {type(fault).__name__}: {fault}"
-        )
+        reason = f"its backoff raised {type(fault).__name__}: {_message(fault)}"
+        return RetryDecision(wait=None, reason=json_values.scrubbed(reason, _secrets(job)))
 
 
 def policy_of(spec: JobSpec | None) -> RetryPolicy:
