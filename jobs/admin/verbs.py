@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from jobs import json_values
 from jobs.lifecycle import control
 from jobs.lifecycle.control import Moved
 from jobs.models import JobStatus
@@ -15,7 +14,6 @@ from jobs.statuses import LIVING, TERMINAL, Status
 
 MAX_AT_ONCE = 10_000  # jobs of one click
 _BATCH = 1_000  # jobs of one transaction
-_REASON_BYTES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +73,6 @@ def apply(verb: Verb, job_ids: Sequence[UUID], *, by: str, reason: str = "") -> 
     A job whose status is not among the verb's sources is left alone: "run again" is another verb
     than "retry", so that a retry of a whole list never repeats what was done.
     """
-    reason = json_values.cleaned(reason.strip(), limit_bytes=_REASON_BYTES)
     moved: list[UUID] = []
     asked: list[UUID] = []
     for start in range(0, len(job_ids), _BATCH):

@@ -13,11 +13,14 @@ from django.db.models import F
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Greatest
 
+from jobs import json_values
 from jobs.dispatch import outbox
 from jobs.models import JobStatus, clock
-from jobs.statuses import Status, sources
+from jobs.statuses import TERMINAL, Status, sources
 
 logger = logging.getLogger("jobs.lifecycle")
+
+MAX_REASON_BYTES = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
     with transaction.atomic():
         moved = JobStatus.objects.filter(id__in=job_ids).move(
             Status.QUEUED,
-            sources=frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+            sources=TERMINAL,
             max_attempts=Greatest(F("max_attempts"), F("attempt") + 1),
             losses=0,
             interruptions=0,
@@ -71,8 +74,9 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
     Args:
         job_ids: Jobs in any status; those that have ended, or were asked before, are refused.
         by: Who asks; kept on the row.
-        reason: Why, for people; kept on the row.
+        reason: Why, for people; kept on the row, in one line, at most MAX_REASON_BYTES.
     """
+    reason = " ".join(json_values.cleaned(reason, limit_bytes=MAX_REASON_BYTES).split())
     request: dict[str, Any] = {
         "cancel_requested_at": RawSQL(clock.NOW, ()),
         "cancel_requested_by": by[:150],
@@ -92,8 +96,10 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
         jobs = list(JobStatus.objects.filter(id__in=moved))
         outbox.withdraw_on_commit(jobs)
         outbox.stop_on_commit(list(JobStatus.objects.filter(id__in=asked).select_related("worker")))
-    for job_id in (*moved, *asked):
+    for job_id in moved:
         logger.info("Job %s: cancelled by %s", job_id, by, extra={"job_id": str(job_id)})
+    for job_id in asked:
+        logger.info("Job %s: its cancel was asked by %s", job_id, by, extra={"job_id": str(job_id)})
     return Moved(moved=moved, asked=asked, refused=_rest(job_ids, moved + asked))
 
 
@@ -102,4 +108,5 @@ def _why(by: str, reason: str) -> str:
 
 
 def _rest(job_ids: Sequence[UUID], done: Sequence[UUID]) -> list[UUID]:
-    return [job_id for job_id in job_ids if job_id not in set(done)]
+    gone_on = set(done)
+    return [job_id for job_id in job_ids if job_id not in gone_on]

@@ -144,7 +144,7 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
             return {
                 "status": "cancelled",
                 "outcome": "cancelled",
-                "error": outcome.reason,
+                "error": _first_line(outcome.reason),
                 "message": outcome.reason,
             }
         case GivenBack():
@@ -154,9 +154,13 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
 
 
 def _one_line(outcome: Failed) -> str:
-    first = outcome.message.strip().splitlines()[0] if outcome.message.strip() else ""
+    first = _first_line(outcome.message)
     line = f"{outcome.error_class}: {first}" if first else outcome.error_class
-    return f"{line} ({outcome.reason})" if outcome.reason else line
+    return f"{line} ({_first_line(outcome.reason)})" if outcome.reason else line
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")
 
 
 def _statement() -> str:

@@ -55,6 +55,16 @@ def test_a_job_that_has_not_begun_is_cancelled_at_once(redis: Redis, status: str
     assert job.finished_at is not None
 
 
+def test_a_reason_is_kept_in_one_line_that_postgresql_can_hold(redis: Redis) -> None:
+    job = make_job()
+
+    control.cancel([job.id], by="alice", reason=" wrong\nINFO file\udcff\x00 ")
+
+    job.refresh_from_db()
+    assert job.cancel_reason == "wrong INFO file?\N{REPLACEMENT CHARACTER}"
+    assert job.error == f"cancelled by alice: {job.cancel_reason}"
+
+
 def test_a_started_job_is_asked(redis: Redis) -> None:
     job = make_job(status=Status.STARTED)
 

@@ -58,6 +58,13 @@ def test_a_completed_attempt_is_recorded_in_one_statement() -> None:
     assert attempt.result == {"rows": 3}
 
 
+def test_a_job_that_cancels_itself_says_why_in_one_line() -> None:
+    job = settled(started(), Cancelled(reason="no rows\nsecond line"))
+
+    assert (job.status, job.error) == ("cancelled", "no rows")
+    assert JobAttempt.objects.get().message == "no rows\nsecond line"
+
+
 def test_a_failure_with_a_wait_is_retrying_until_then() -> None:
     job = settled(started(), FAILURE)
 
