@@ -62,8 +62,10 @@ class BaseJob:
         name = cls.__dict__.get("job_name") or cls.__name__
         # Read before `declare`: a dataclass without a docstring is given its signature for one.
         description = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+        # Of every ancestor too: a subclass that hides a param of its own must not lay theirs open.
+        redact = tuple(name for each in cls.__mro__ for name in vars(each).get("redact", ()))
         schema = params_room.declare(
-            cls, job_name=name, base=BaseJob, reserved=RESERVED, redact=cls.redact
+            cls, job_name=name, base=BaseJob, reserved=RESERVED, redact=redact
         )
         if cls.__dict__.get("abstract", False):
             return

@@ -6,9 +6,17 @@ import dataclasses
 import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    PydanticUserError,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticUndefinedAnnotation
 
 from jobs import json_values
@@ -134,6 +142,7 @@ def declare(
         ) from error
     names = frozenset(field.name for field in dataclasses.fields(cls))
     _refuse_reserved(cls, names, reserved)
+    _refuse_secrets(cls, names)
     unknown = set(redact) - names
     if unknown:
         raise InvalidDeclaration(
@@ -189,6 +198,27 @@ def _refuse_reserved(cls: type[Any], names: Collection[str], reserved: Collectio
             "Reserved are names that begin with an underscore and: "
             f"{', '.join(sorted(reserved))}."
         )
+
+
+def _refuse_secrets(cls: type[Any], names: Collection[str]) -> None:
+    try:
+        types = get_type_hints(cls)
+    except (NameError, AttributeError, TypeError):
+        return  # `is_complete` tells of it
+    # Their JSON is asterisks, and the row's JSON is what the job is built from.
+    secrets = [name for name in names if _holds_secret(types[name])]
+    if secrets:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {_listed(secrets)} has a secret type of pydantic's, whose value no "
+            "row can hold. Declare it as str and name it in redact."
+        )
+
+
+def _holds_secret(kind: Any) -> bool:
+    own = get_origin(kind) or kind
+    return (isinstance(own, type) and issubclass(own, SecretStr | SecretBytes | Secret)) or any(
+        _holds_secret(part) for part in get_args(kind)
+    )
 
 
 def _listed(names: Collection[str]) -> str:

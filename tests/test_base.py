@@ -11,7 +11,7 @@ from typing import Annotated
 
 import pytest
 from django.conf import settings
-from pydantic import Field
+from pydantic import Field, Secret, SecretStr
 
 from jobs import registry
 from jobs.base import RESERVED, BaseJob
@@ -193,6 +193,32 @@ def test_faults_never_repeat_a_redacted_value() -> None:
         )
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_subclass_s_redact_leaves_what_it_inherits_hidden() -> None:
+    class Login(BaseJob):
+        abstract = True
+        redact = ("token",)
+
+        token: str
+
+    class LoginTwice(Login):
+        redact = ("password",)
+
+        password: str
+
+        def _perform(self) -> None:
+            return None
+
+    params = {"token": "a", "password": "b"}
+
+    assert LoginTwice.spec.params.redacted(params) == dict.fromkeys(params, "[redacted]")
+
+
+@pytest.mark.parametrize("kind", [SecretStr, Secret[int], SecretStr | None, list[SecretStr]])
+def test_a_param_whose_json_would_be_asterisks_is_refused(kind: object) -> None:
+    with pytest.raises(InvalidDeclaration, match="as str and name it in redact"):
+        type("Bad", (BaseJob,), {"__annotations__": {"password": kind}, "_perform": print})
 
 
 def test_the_docs_list_every_reserved_name() -> None:
