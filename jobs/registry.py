@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from jobs.errors import DuplicateJob, UnknownJob
 from jobs.spec import JobSpec
 
@@ -40,3 +43,20 @@ def find(name: str) -> JobSpec | None:
 def specs() -> list[JobSpec]:
     """Return every spec, by name."""
     return [_spec_by_name[name] for name in sorted(_spec_by_name)]
+
+
+def shown_params(job_class: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params of a row with the redacted ones hidden.
+
+    Of a class that this process doesn't know all are hidden: nobody can say which were secret.
+    """
+    spec = find(job_class)
+    if spec is None:
+        return dict.fromkeys(params, "[hidden: unknown job class]")
+    return spec.params.redacted(params)
+
+
+def secrets(job_class: str, params: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a row's params that must not be shown, for `json_values.scrubbed`."""
+    spec = find(job_class)
+    return [] if spec is None else spec.params.secrets(params)

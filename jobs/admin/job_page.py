@@ -15,7 +15,6 @@ from django.utils.cache import add_never_cache_headers
 
 from jobs import permissions, registry
 from jobs.admin import many, render, timeline, verbs
-from jobs.dispatch import outbox
 from jobs.insights import explain
 from jobs.models import JobAttempt, JobStatus, clock
 from jobs.statuses import Status
@@ -111,7 +110,7 @@ class JobViews:
             ],
             "attempts": [_shown(attempt, job) for attempt in attempts],
             "attempts_cut": len(attempts) == MAX_ATTEMPTS,
-            "params": render.tree(outbox.shown_params(job)),
+            "params": render.tree(registry.shown_params(job.job_class, job.params)),
             "result": render.tree(job.result) if job.result is not None else "",
         }
 

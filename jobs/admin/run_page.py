@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from jobs import conf, permissions, registry
 from jobs.admin import job_page, many, render
 from jobs.admin.run_form import RunForm
-from jobs.dispatch import create, outbox
+from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError, InvalidParams, UnknownQueue
 from jobs.models import JobStatus, Schedule
@@ -104,7 +104,7 @@ def _given(request: HttpRequest, spec: JobSpec) -> Mapping[str, Any]:
         except ValueError:
             raise Http404(f"{text!r} is no job's id.") from None
         if job and (permissions.may_view(request.user) or job.created_by_id == request.user.pk):
-            return outbox.shown_params(job)
+            return registry.shown_params(job.job_class, job.params)
     if name := request.GET.get("schedule", "").replace("\x00", ""):
         schedule = Schedule.objects.filter(name=name, job_class=spec.name).first()
         if schedule and request.user.has_perm("jobs.view_schedule"):

@@ -121,10 +121,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="params")
     def params_tree(self, schedule: Schedule) -> SafeString:
         """Its params, the redacted ones hidden."""
-        spec = registry.find(schedule.job_class)
-        if spec is None:
-            return render.tree(dict.fromkeys(schedule.params, "[hidden: unknown job class]"))
-        return render.tree(spec.params.redacted(schedule.params))
+        return render.tree(registry.shown_params(schedule.job_class, schedule.params))
 
     @admin.display(description="next runs")
     def next_runs(self, schedule: Any) -> SafeString:

@@ -9,7 +9,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from jobs.dispatch import outbox
+from jobs import registry
 from jobs.insights import search
 from jobs.models import JobStatus
 from jobs.statuses import Status
@@ -102,7 +102,7 @@ class JobInDetail(Job):
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_params(self, job: JobStatus) -> dict[str, object]:
         """Return the params with the redacted ones hidden."""
-        return outbox.shown_params(job)
+        return registry.shown_params(job.job_class, job.params)
 
     @extend_schema_field(Attempt(many=True))
     def get_attempts(self, job: JobStatus) -> Any:

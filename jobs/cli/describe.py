@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.dispatch import outbox
+from jobs import registry
 from jobs.insights import explain
 from jobs.models import JobAttempt, JobStatus
 
@@ -36,7 +36,7 @@ def whole(job: JobStatus, attempts: Sequence[JobAttempt]) -> dict[str, Any]:
     return {
         **summary(job),
         "explanation": explain.explain(job),
-        "params": outbox.shown_params(job),
+        "params": registry.shown_params(job.job_class, job.params),
         "result": job.result,
         "logical_time": job.logical_time,
         "created_by": job.created_by.get_username() if job.created_by else None,

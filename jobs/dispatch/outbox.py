@@ -47,20 +47,9 @@ def entry_of(job: JobStatus) -> Entry:
         queue=job.queue,
         claim=job.claim,
         job_class=job.job_class,
-        params=shown_params(job),
+        params=registry.shown_params(job.job_class, job.params),
         created_at=job.created_at,
     )
-
-
-def shown_params(job: JobStatus) -> dict[str, object]:
-    """Return the params of `job` with the redacted ones hidden.
-
-    Of a class that this process doesn't know all are hidden: nobody can say which were secret.
-    """
-    spec = registry.find(job.job_class)
-    if spec is None:
-        return dict.fromkeys(job.params, "[hidden: unknown job class]")
-    return spec.params.redacted(job.params)
 
 
 def push_on_commit(jobs: Sequence[JobStatus]) -> None:

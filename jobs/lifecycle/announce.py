@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from jobs import registry
 from jobs.broker import client, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
@@ -36,7 +37,9 @@ def started(job: JobStatus, *, worker_name: str, worker_id: UUID, timeout_second
         job_id=job.id,
         queue=job.queue,
         claim=job.claim,
-        data=broker_push.description(job.job_class, outbox.shown_params(job)),
+        data=broker_push.description(
+            job.job_class, registry.shown_params(job.job_class, job.params)
+        ),
         created_at=job.created_at,
         timeout_seconds=timeout_seconds,
     )

@@ -22,7 +22,7 @@ def of_error(job: JobStatus, error: BaseException) -> Outcome:
 
     The traceback begins where the job's code does.
     """
-    secrets = _secrets(job)
+    secrets = registry.secrets(job.job_class, job.params)
     match error:
         case Snooze():
             return Snoozed(delay=error.delay)
@@ -94,8 +94,9 @@ def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
             rand=_random,
         )
     except Exception as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
+        secrets = registry.secrets(job.job_class, job.params)
         reason = f"its backoff raised {type(fault).__name__}: {_message(fault)}"
-        return RetryDecision(wait=None, reason=json_values.scrubbed(reason, _secrets(job)))
+        return RetryDecision(wait=None, reason=json_values.scrubbed(reason, secrets))
 
 
 def policy_of(spec: JobSpec | None) -> RetryPolicy:
@@ -133,8 +134,3 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as fault:  # noqa: BLE001 - an author's __str__ may raise; the attempt must end
         return f"(its text can't be had: {type(fault).__name__})"
-
-
-def _secrets(job: JobStatus) -> list[str]:
-    spec = registry.find(job.job_class)
-    return [] if spec is None else spec.params.secrets(job.params)

@@ -200,12 +200,9 @@ class Scheduler(RqScheduler):
 
 
 def _shown_params(row: Schedule) -> dict[str, Any]:
-    spec = registry.find(row.job_class)
-    if spec is None:
-        return dict.fromkeys(row.params, "[hidden: unknown job class]")
     return {
         name: text if len(text := str(value)) <= _MAX_SHOWN_TEXT else f"{text[:_MAX_SHOWN_TEXT]}..."
-        for name, value in spec.params.redacted(row.params).items()
+        for name, value in registry.shown_params(row.job_class, row.params).items()
     }
 
 

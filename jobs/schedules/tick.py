@@ -82,8 +82,7 @@ def refuse(name: str, error: Exception) -> ScheduleRun | None:
             return None
         run_row = _advance(schedule)
         if run_row is not None:
-            spec = registry.find(schedule.job_class)
-            secrets = spec.params.secrets(schedule.params) if spec else []
+            secrets = registry.secrets(schedule.job_class, schedule.params)
             text = "".join(traceback.format_exception(error))
             _refuse(run_row, json_values.scrubbed(text, secrets))
     return run_row

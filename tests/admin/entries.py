@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from jobs import registry
 from jobs.broker import client, keys, push, registries
 from jobs.dispatch import outbox
 from jobs.models import JobStatus
@@ -55,7 +56,7 @@ def show_start(job: JobStatus, worker_name=WORKER):
         job_id=job.id,
         queue=job.queue,
         claim=job.claim,
-        data=push.description(job.job_class, outbox.shown_params(job)),
+        data=push.description(job.job_class, registry.shown_params(job.job_class, job.params)),
         created_at=job.created_at,
         timeout_seconds=60,
     )
