@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from jobs import conf, json_values
+from jobs import conf, json_values, registry
 from jobs.errors import JobCancelled
 from jobs.models import JobStatus, clock
 from jobs.processes import connection as connections
@@ -71,6 +71,7 @@ class Context:
         self._job = job
         self._side = side
         self._watch = watch
+        self._secrets = registry.secrets(job.job_class, job.params)
         self._unwritten: dict[str, Any] | None = None
         self._written_at = 0.0  # time.monotonic()
 
@@ -95,10 +96,11 @@ class Context:
         Raises:
             JobCancelled: A cancel has been asked for, or the attempt was lost to another worker.
         """
+        said = json_values.scrubbed(str(message), self._secrets)
         self._unwritten = {
             "done": int(done),
             "total": None if total is None else int(total),
-            "message": json_values.cleaned(str(message), limit_bytes=MAX_MESSAGE_BYTES),
+            "message": json_values.cleaned(said, limit_bytes=MAX_MESSAGE_BYTES),
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         interval = conf.current().progress_interval.total_seconds()
