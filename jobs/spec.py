@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from jobs import json_values
 from jobs.errors import InvalidDeclaration
 from jobs.params import ParamsSchema
 from jobs.retry import Backoff, BackoffFunction
@@ -89,7 +90,9 @@ def are_tags(value: object) -> bool:
         isinstance(value, tuple)
         and len(value) <= MAX_TAGS
         and all(
-            isinstance(tag, str) and 0 < len(tag) <= MAX_TAG_LENGTH and "\x00" not in tag
+            isinstance(tag, str)
+            and 0 < len(tag) <= MAX_TAG_LENGTH
+            and not any(json_values.faults(tag))
             for tag in value
         )
     )

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,7 @@ UNUSABLE = 2  # the question is: an unknown job, an id that is none
 
 _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FOREIGN_BYTE = re.compile(r"[\udc80-\udcff]")  # as Python shows one in an argument
 # What a terminal would obey rather than show; texts come from jobs, and jobs from anywhere.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -66,6 +67,18 @@ class Subcommand:
 def unusable(message: str) -> CommandError:
     """Return the error that ends the command with one line and exit code 2."""
     return CommandError(message, returncode=UNUSABLE)
+
+
+def refuse_other_bytes(options: Mapping[str, Any]) -> None:
+    """Refuse arguments that aren't UTF-8: Python lets them through, PostgreSQL and JSON don't.
+
+    Raises:
+        CommandError: One of them isn't.
+    """
+    for name, given in options.items():
+        texts = given if isinstance(given, list) else [given]
+        if any(isinstance(text, str) and _FOREIGN_BYTE.search(text) for text in texts):
+            raise unusable(f"What is given as {name} is not UTF-8 text.")
 
 
 def as_json(value: Any) -> str:

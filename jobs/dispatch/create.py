@@ -17,7 +17,7 @@ from jobs.dispatch import outbox
 from jobs.errors import InvalidOption, ParamsTooLarge, UnknownQueue
 from jobs.models import JobStatus, clock
 from jobs.models.job_status import new_job_id
-from jobs.spec import JobSpec, are_tags
+from jobs.spec import MAX_TAG_LENGTH, MAX_TAGS, JobSpec, are_tags
 
 logger = logging.getLogger("jobs.dispatch")
 
@@ -122,7 +122,9 @@ def _queue(request: Request) -> str:
 def _tags(request: Request) -> list[str]:
     tags = tuple(dict.fromkeys((*request.spec.tags, *request.tags)))
     if not are_tags(tags):
-        raise InvalidOption("tags must be up to 20 texts of up to 100 characters each.")
+        raise InvalidOption(
+            f"tags must be up to {MAX_TAGS} texts of up to {MAX_TAG_LENGTH} characters each."
+        )
     return list(tags)
 
 
@@ -132,7 +134,8 @@ def _when(run_at: datetime | timedelta | None) -> dict[str, Any]:
             return {"run_at": None, "wait_seconds": None}
         case timedelta():
             wait = run_at
-            when: dict[str, Any] = {"run_at": None, "wait_seconds": run_at.total_seconds()}
+            seconds = max(0.0, run_at.total_seconds())  # a long past would overflow as well
+            when: dict[str, Any] = {"run_at": None, "wait_seconds": seconds}
         case _:
             if timezone.is_naive(run_at):
                 raise InvalidOption("run_at needs a time zone: 2026-12-01T08:00:00+00:00.")

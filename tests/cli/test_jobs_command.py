@@ -38,6 +38,23 @@ def answer(*arguments):
     return code, json.loads(text)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--tag", "a\udcff"),
+        ("cancel", "a\udcff"),
+        ("dispatch", "Echo", "value=a\udcff"),
+        ("token", "a\udcff"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_argument_that_is_not_utf_8_is_a_bad_question(arguments):
+    code, text = run(*arguments)
+
+    assert code == 2
+    assert "is not UTF-8 text" in text
+
+
 # --- list ---
 
 

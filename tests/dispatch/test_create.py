@@ -74,6 +74,17 @@ def test_a_run_at_that_makes_no_sense_is_refused(redis: Redis, run_at: object) -
         jobs.Echo.dispatch(run_at=run_at)
 
 
+@pytest.mark.parametrize("past", [timedelta(seconds=-1), timedelta.min])
+def test_a_wait_that_is_over_means_at_once(redis: Redis, past: timedelta) -> None:
+    assert jobs.Echo.dispatch(run_at=past).status == "queued"
+
+
+@pytest.mark.parametrize("tag", ["", "x" * 101, "a\x00b", "\ud800"])
+def test_odd_tags_are_refused(redis: Redis, tag: str) -> None:
+    with pytest.raises(InvalidOption, match="up to 20 texts of up to 100 characters"):
+        jobs.Echo.dispatch(tags=(tag,))
+
+
 def test_params_over_the_limit_are_refused(redis: Redis) -> None:
     with pytest.raises(ParamsTooLarge, match="the limit is 1,048,576"):
         jobs.Echo.dispatch(value="x" * (1024 * 1024))

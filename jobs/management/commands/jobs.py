@@ -21,7 +21,7 @@ from jobs.cli import (
     token,
 )
 from jobs.cli import list as list_jobs
-from jobs.cli.command import BAD, Output
+from jobs.cli.command import BAD, Output, refuse_other_bytes
 
 _SUBCOMMANDS = {
     module.SUBCOMMAND.name: module.SUBCOMMAND
@@ -55,6 +55,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run the subcommand."""
+        refuse_other_bytes(options)
         out = Output(stream=self.stdout, is_json=options["json"])
         try:
             code = _SUBCOMMANDS[options["subcommand"]].run(options, out)
