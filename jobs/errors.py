@@ -41,7 +41,7 @@ class DuplicateJob(InvalidDeclaration):
 
     def __init__(self, *, name: str, first: str, second: str) -> None:
         super().__init__(
-            f"Two job classes are named {name!r}: {first} and {second}. "
+            f"Two job classes are named {name!r}, whatever their case: {first} and {second}. "
             f'Rename one, or give one of them a name of its own: job_name = "...".',
             name=name,
         )

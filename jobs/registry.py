@@ -15,11 +15,12 @@ def register(spec: JobSpec) -> None:
     """Add `spec`; one that comes again from the same place (a module loaded anew) replaces itself.
 
     Raises:
-        DuplicateJob: Another class has this name.
+        DuplicateJob: Another class has this name. Case doesn't tell names apart: the permission to
+            run a class bears its name in lower case, and would be one for both.
     """
-    present = _spec_by_name.get(spec.name)
-    if present is not None and present.path != spec.path:
-        raise DuplicateJob(name=spec.name, first=present.path, second=spec.path)
+    for present in _spec_by_name.values():
+        if present.name.lower() == spec.name.lower() and present.path != spec.path:
+            raise DuplicateJob(name=spec.name, first=present.path, second=spec.path)
     _spec_by_name[spec.name] = spec
 
 

@@ -117,10 +117,13 @@ def test_job_name_overrides_the_class_name() -> None:
     assert registry.get("imports.nightly").path.endswith("Named")
 
 
-def test_two_classes_of_one_name_are_an_error_that_names_both() -> None:
+@pytest.mark.parametrize("name", ["Echo", "ECHO"])
+def test_two_classes_of_one_name_are_an_error_that_names_both(name: str) -> None:
     with pytest.raises(DuplicateJob) as caught:
 
-        class Echo(BaseJob):
+        class Twin(BaseJob):
+            job_name = name
+
             def _perform(self) -> None:
                 return None
 
