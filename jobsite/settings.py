@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Environment -------------------------------------------------------------------------------
-# Real environment variables win over .env; var/devstack.env is what a running `make run` wrote.
+# Real environment variables win over .env. What a running `make run` wrote is for other terminals
+# beside it, not for a deployment from the same folder: a killed one leaves it behind.
+env_files = [BASE_DIR / ".env"]
+if not {"ENVIRONMENT", "SECRET_KEY", "ALLOWED_HOSTS"} & os.environ.keys():
+    env_files.append(BASE_DIR / "var" / "devstack.env")
 env = environ.Env()
-for env_file in (BASE_DIR / ".env", BASE_DIR / "var" / "devstack.env"):
+for env_file in env_files:
     if env_file.is_file():
         env.read_env(env_file)
 

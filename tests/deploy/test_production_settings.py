@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.deploy import production
 
 pytestmark = pytest.mark.process
+
+SHOW = "from django.conf import settings; print(settings.ENVIRONMENT)"
 
 
 def test_djangos_checks_of_a_deployment_find_nothing():
@@ -32,6 +37,22 @@ def test_what_is_not_safe_does_not_start(changes: dict[str, str | None], complai
 
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "SECRET_KEY", "ALLOWED_HOSTS"])
+def test_what_a_killed_stack_left_behind_makes_no_production_safe(tmp_path: Path, missing: str):
+    # The settings look beside themselves: a folder of their own, with the code of this one.
+    shutil.copytree(production.BASE_DIR / "jobsite", tmp_path / "jobsite")
+    shutil.copy(production.BASE_DIR / "manage.py", tmp_path)
+    (tmp_path / "jobs").symlink_to(production.BASE_DIR / "jobs")
+    (tmp_path / "var").mkdir()
+    left = f"ENVIRONMENT=development\nDATABASE_URL=postgres:///demo\nSECRET_KEY={'x' * 60}\n"
+    (tmp_path / "var" / "devstack.env").write_text(left)
+
+    done = production.run("manage.py", "shell", "-c", SHOW, cwd=tmp_path, **{missing: None})
+
+    assert "development" not in done.stdout
+    assert (missing in done.stderr) is (missing != "ALLOWED_HOSTS")
 
 
 def test_every_fault_is_named_at_once():
