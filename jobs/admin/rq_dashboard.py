@@ -22,6 +22,7 @@ from jobs.admin import job_page, many, verbs
 from jobs.admin.verbs import Verb
 from jobs.broker import client, dashboard
 from jobs.models import JobStatus
+from jobs.models.job_status import job_ids
 from jobs.statuses import Status
 
 PERMISSION = "django_rq.admin"
@@ -101,15 +102,8 @@ def _is_staff(request: HttpRequest) -> bool:
 
 def _ours(entry_ids: Iterable[str]) -> list[UUID]:
     """Return the ids that are jobs of ours: a row of that id exists."""
-    found = []
-    for text in entry_ids:
-        try:
-            job_id = UUID(text)
-        except ValueError:
-            continue
-        if str(job_id) == text:
-            found.append(job_id)
-    return list(JobStatus.objects.filter(id__in=found).values_list("id", flat=True))
+    ours = JobStatus.objects.filter(id__in=job_ids(entry_ids))
+    return list(ours.values_list("id", flat=True))
 
 
 def _apply(request: HttpRequest, verb: Verb, job_ids: list[UUID]) -> None:

@@ -13,6 +13,7 @@ from jobs.broker.client import Client
 from jobs.broker.departed import Departed, Running
 from jobs.broker.registries import Ended
 from jobs.models import JobStatus, JobWorker, clock
+from jobs.models.job_status import job_ids
 from jobs.statuses import Status
 
 # The worker tells Redis of an end just after the row has it; later, it was cut off.
@@ -46,17 +47,9 @@ def clear(workers: Iterable[Departed]) -> None:
 
 def _put_back(redis: Client, worker_id: UUID) -> None:
     held = list(claim.held(redis, worker_id))
-    ours = JobStatus.objects.filter(id__in=[entry for entry in held if _is_id(entry)])
-    ids = [str(job_id) for job_id in ours.order_by("due_at", "id").values_list("id", flat=True)]
-    claim.put_back(redis, worker_id, [*ids, *(entry for entry in held if entry not in set(ids))])
-
-
-def _is_id(entry: str) -> bool:
-    try:
-        UUID(entry)
-    except ValueError:
-        return False
-    return True
+    ours = JobStatus.objects.filter(id__in=job_ids(held)).order_by("due_at", "id")
+    ids = [str(job_id) for job_id in ours.values_list("id", flat=True)]
+    claim.put_back(redis, worker_id, list(dict.fromkeys([*ids, *held])))
 
 
 def show_ends() -> int:

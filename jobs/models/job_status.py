@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +17,19 @@ from jobs import statuses
 from jobs.models import clock, locking
 from jobs.statuses import LIVING, TERMINAL, HeldBy, Status
 
+# As str(UUID) writes it: what we push.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 def new_job_id() -> UUID:
     """Return a new UUIDv7: ids of one process ascend, so the primary key grows at its end."""
     job_id: UUID = uuid_utils.compat.uuid7()
     return job_id
+
+
+def job_ids(entry_ids: Iterable[str]) -> list[UUID]:
+    """Return those of `entry_ids` that can be a job's id, in their order; others are plain rq's."""
+    return [UUID(entry_id) for entry_id in entry_ids if _ID.fullmatch(entry_id)]
 
 
 class JobQuerySet(models.QuerySet["JobStatus"]):

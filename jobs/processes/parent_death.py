@@ -19,8 +19,7 @@ def die_with_parent(parent_pid: int) -> None:
 
     Args:
         parent_pid: The pid of the process that forked; the fork must be of its main thread, since
-            the
-            kernel watches the thread.
+            the kernel watches the thread.
     """
     if sys.platform == "linux":
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

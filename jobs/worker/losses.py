@@ -15,6 +15,7 @@ from jobs.lifecycle import announce, verdict
 from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
+from jobs.models.job_status import job_ids
 from jobs.statuses import Status
 from jobs.worker import plain, registration, run
 from jobs.worker.runner import application_name
@@ -47,8 +48,9 @@ def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Seq
     """
     if not conf.current().behind_pooler:
         registration.terminate_backends(application_name(worker_id, death.pid))
-    ids = [UUID(entry) for entry in death.announced if _is_uuid(entry)]
-    jobs = JobStatus.objects.filter(id__in=ids, status=Status.STARTED, worker_id=worker_id)
+    jobs = JobStatus.objects.filter(
+        id__in=job_ids(death.announced), status=Status.STARTED, worker_id=worker_id
+    )
     settle_lost(
         {job: _outcome(job, death) for job in jobs},
         worker_name=worker_name,
@@ -131,11 +133,3 @@ def _describe(death: Death) -> str:
     name = signal.Signals(-death.code).name
     guess = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
     return f"The runner was killed by {name}{guess}{memory}."
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

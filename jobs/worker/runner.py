@@ -22,6 +22,7 @@ from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.lifecycle.start import start
 from jobs.models import JobStatus
+from jobs.models.job_status import job_ids
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
 from jobs.worker import plain, run
@@ -146,14 +147,13 @@ class _Runner:
             self._say(say="ended", status="put back", counts=False)
 
     def _start(self, entry_id: str) -> JobStatus | None:
-        job_id = _uuid(entry_id)
-        moved = start([job_id], worker_id=self.orders.worker_id) if job_id else []
+        ids = job_ids([entry_id])
+        moved = start(ids, worker_id=self.orders.worker_id) if ids else []
         return moved[0] if moved else None
 
     @staticmethod
     def _is_ours(entry_id: str) -> bool:
-        job_id = _uuid(entry_id)
-        return job_id is not None and JobStatus.objects.filter(id=job_id).exists()
+        return JobStatus.objects.filter(id__in=job_ids([entry_id])).exists()
 
     def _drop(self, entry_id: str) -> None:
         claim.forget(client.for_work(), self.orders.worker_id, [entry_id])
@@ -244,10 +244,3 @@ class _Runner:
 
     def _say(self, **message: Any) -> None:
         channel.send(self.end, message)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
