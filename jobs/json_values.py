@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from jobs.errors import Fault
 
@@ -15,6 +16,8 @@ MAX_DEPTH = 100
 MAX_INTEGER_DIGITS = 4_000  # Python itself refuses to read longer ones back
 # A secret shorter than this is replaced only where it stands as a word of its own.
 SHORT_SECRET = 4
+# Of a secret of many lines each one is hidden by itself too that is as long as this.
+TELLING_LINE = 8
 
 
 def faults(value: Any, *, path: str = "") -> Iterator[Fault]:
@@ -122,8 +125,18 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(item)
         case _:
             text = str(value)
-            # The same value as a traceback or a JSON dump would show it.
-            yield from (text, repr(text)[1:-1], json.dumps(text)[1:-1])
+            yield text
+            yield from _disguises(text)
+
+
+def _disguises(text: str) -> Iterator[str]:
+    # As a traceback shows it, a JSON dump, an address; and its lines, which an error within a group
+    # of errors has indented.
+    yield repr(text)[1:-1]
+    yield from (json.dumps(text, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    yield from (quote(text, safe=safe, errors="replace") for safe in ("", "/"))
+    yield quote_plus(text, errors="replace")
+    yield from (line for line in text.splitlines() if len(line) >= TELLING_LINE)
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
