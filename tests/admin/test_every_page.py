@@ -9,7 +9,7 @@ from jobs.models import ApiToken, JobStatus, Schedule, ScheduleRun, api_token
 from jobs.statuses import Status
 from tests.make import make_attempt, make_job, make_worker
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.redis, pytest.mark.django_db]
 
 
 def page_of(job):

@@ -13,7 +13,7 @@ from jobs.errors import DispatchError, InvalidOption, ParamsTooLarge, UnknownQue
 from jobs.models import JobStatus, clock
 from tests import jobs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.redis, pytest.mark.django_db]
 
 
 def test_a_job_is_one_row(redis: Redis) -> None:

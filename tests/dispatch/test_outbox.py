@@ -17,7 +17,7 @@ from jobs.dispatch import outbox
 from jobs.models import JobStatus
 from tests import jobs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from jobs.models import JobAttempt
 from jobs.statuses import TERMINAL, Status
 from tests.make import make_attempt, make_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
