@@ -1,4 +1,4 @@
-"""The job classes of this process: a name to a spec. The only module-level state in the house."""
+"""The job classes of this process: a name to a spec, and what of a row's params may be shown."""
 
 from __future__ import annotations
 

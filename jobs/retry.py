@@ -85,9 +85,7 @@ def decide(
         Exception: Whatever the job class's own `backoff` raises.
         TypeError: That `backoff` returned something other than a timedelta.
     """
-    if isinstance(error, policy.discard_on):
-        return RetryDecision(wait=None, reason=f"{type(error).__name__} is not retried")
-    if not _is_retried(policy, error):
+    if isinstance(error, policy.discard_on) or not _is_retried(policy, error):
         return RetryDecision(wait=None, reason=f"{type(error).__name__} is not retried")
     if attempt >= max_attempts:
         return RetryDecision(wait=None, reason=f"attempt {attempt} of {max_attempts} was the last")

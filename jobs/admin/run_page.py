@@ -43,7 +43,7 @@ class RunViews:
         """Show the class's form (GET), or dispatch a job (POST)."""
         spec = registry.find(name)
         if spec is None or not permissions.may_run(request.user, name):
-            # The same answer for both: whether a class exists is not everybody's to know.
+            # One answer for both: a page that one may not have tells nothing more.
             raise PermissionDenied
         if request.method != "POST":
             form = RunForm(spec, given=_given(request, spec))

@@ -14,6 +14,7 @@ from jobs.insights import search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
+MAX_REASON = 1_000  # characters of why a job is cancelled
 NEWEST_ATTEMPTS = 50  # shown with a job; each may bear a traceback of 64 KiB
 
 Moment = partial(serializers.DateTimeField, default_timezone=dt.UTC)
@@ -146,7 +147,7 @@ class JobClass(serializers.Serializer[Any]):
 class CancelRequest(serializers.Serializer[Any]):
     """Why a job is cancelled."""
 
-    reason = serializers.CharField(required=False, max_length=1000)
+    reason = serializers.CharField(required=False, max_length=MAX_REASON)
 
 
 class Fault(serializers.Serializer[Any]):

@@ -16,15 +16,13 @@ from jobs.api import filters, json_body, pagination, problems
 from jobs.api.permissions import MayChange, MayView
 from jobs.api.problems import Refusal
 from jobs.api.responses import problems as problem_responses
-from jobs.api.serializers import CancelRequest, Job, JobInDetail, JobInList, JobPage
+from jobs.api.serializers import MAX_REASON, CancelRequest, Job, JobInDetail, JobInList, JobPage
 from jobs.api.views.base import View
 from jobs.insights import search
 from jobs.lifecycle import control
 from jobs.lifecycle.control import Moved
 from jobs.models import JobStatus
 from jobs.statuses import Status
-
-MAX_REASON = 1_000
 
 _FILTERS = [
     OpenApiParameter(
