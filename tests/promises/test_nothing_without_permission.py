@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import resolve
 from redis import Redis
 
 from jobs.models import JobStatus
@@ -26,7 +27,22 @@ def addresses(job: JobStatus) -> list[tuple[str, str]]:
         ("post", "/create-jobs/"),
         ("get", "/admin/jobs/jobstatus/"),
         ("get", f"/admin/jobs/jobstatus/{job.id}/change/"),
+        ("get", f"/admin/jobs/jobstatus/{job.id}/live/"),
+        ("get", f"/admin/jobs/jobstatus/{job.id}/history/"),
+        ("post", f"/admin/jobs/jobstatus/{job.id}/do/retry/"),
+        ("post", f"/admin/jobs/jobstatus/{job.id}/do/cancel/"),
+        ("get", "/admin/jobs/jobstatus/run/"),
+        ("post", "/admin/jobs/jobstatus/run/Echo/"),
+        ("get", "/admin/jobs/jobworker/"),
+        ("get", "/admin/jobs/schedule/"),
+        ("get", "/admin/jobs/schedulerun/"),
+        ("get", "/admin/jobs/apitoken/"),
+        ("post", "/admin/jobs/apitoken/add/"),
         ("get", "/admin/django_rq/dashboard/"),
+        ("get", "/admin/django_rq/dashboard/stats.json"),
+        ("get", f"/admin/django_rq/dashboard/queues/0/{job.id}/"),
+        ("post", f"/admin/django_rq/dashboard/queues/0/{job.id}/requeue/"),
+        ("post", "/admin/django_rq/dashboard/queues/0/empty/"),
     ]
 
 
@@ -44,6 +60,7 @@ def test_a_stranger_gets_nothing_anywhere(stranger: Client, redis: Redis) -> Non
     job = make_job(status=Status.FAILED)
 
     for method, address in addresses(job):
+        assert resolve(address).url_name  # a 404 says that there is nothing for a stranger
         answer = getattr(stranger, method)(address, DISPATCH, content_type="application/json")
         assert answer.status_code in {302, 401, 403, 404}, address
         assert str(job.id) not in answer.content.decode().replace(address, "")
