@@ -46,7 +46,11 @@ class ParamsSchema:
         except ValidationError as error:
             raise InvalidParams(self.job_name, self._faults(error, raw)) from None
         params: dict[str, Any] = self.adapter.dump_python(built, mode="json")
-        faults = list(json_values.faults(params))
+        faults = [
+            fault if name not in self.redact else Fault(param=name, message=fault["message"])
+            for name, value in params.items()
+            for fault in json_values.faults(value, path=name)
+        ]
         if faults:
             raise InvalidParams(self.job_name, faults)
         return params
@@ -92,11 +96,16 @@ class ParamsSchema:
         secrets = self.secrets(raw)
         return [
             Fault(
-                param=".".join(str(part) for part in item["loc"]) or "(whole)",
+                param=self._place(item["loc"]),
                 message=self._message(item["type"], item["msg"], item["loc"], secrets),
             )
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         ]
+
+    def _place(self, loc: tuple[int | str, ...]) -> str:
+        # Within a redacted param a key may be a secret itself.
+        shown = loc[:1] if loc and loc[0] in self.redact else loc
+        return ".".join(str(part) for part in shown) or "(whole)"
 
     def _message(self, kind: str, text: str, loc: tuple[int | str, ...], secrets: list[str]) -> str:
         if kind == "unexpected_keyword_argument":

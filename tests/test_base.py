@@ -198,6 +198,23 @@ def test_faults_never_repeat_a_redacted_value() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["no number", "\ud800"])
+def test_faults_never_repeat_a_key_within_a_redacted_param(value: str) -> None:
+    class Keys(BaseJob):
+        redact = ("scopes",)
+
+        scopes: dict[str, int | Annotated[str, Field(max_length=3)]]
+
+        def _perform(self) -> None:
+            return None
+
+    with pytest.raises(InvalidParams) as caught:
+        Keys.spec.params.check({"scopes": {"hunter2": value}})
+
+    assert {fault["param"] for fault in caught.value.faults} == {"scopes"}
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_subclass_s_redact_leaves_what_it_inherits_hidden() -> None:
     class Login(BaseJob):
         abstract = True
