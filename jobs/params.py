@@ -45,7 +45,7 @@ class ParamsSchema:
             built = self.adapter.validate_python(dict(raw))
         except ValidationError as error:
             raise InvalidParams(self.job_name, self._faults(error, raw)) from None
-        params: dict[str, Any] = self.adapter.dump_python(built, mode="json")
+        params = self._dumped(built, raw)
         faults = [
             fault if name not in self.redact else Fault(param=name, message=fault["message"])
             for name, value in params.items()
@@ -67,8 +67,20 @@ class ParamsSchema:
             raise InvalidParams(self.job_name, self._faults(error, params)) from None
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the params as a JSON schema: draft 2020-12, an object, no further properties."""
-        return self.adapter.json_schema()
+        """Return the params as a JSON schema: draft 2020-12, an object, no further properties.
+
+        A type that pydantic checks but can't write as JSON schema leaves a schema that says so.
+        """
+        try:
+            return self.adapter.json_schema()
+        except PydanticUserError:
+            return {
+                "type": "object",
+                "title": self.job_name,
+                "description": "The params have types that JSON schema has no words for.",
+                "properties": {name: {} for name in sorted(self.names)},
+                "additionalProperties": False,
+            }
 
     def redacted(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return `params` with the values of the redacted ones hidden."""
@@ -91,6 +103,16 @@ class ParamsSchema:
             except (PydanticUndefinedAnnotation, PydanticUserError, NameError):
                 return False
         return True
+
+    def _dumped(self, built: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            # round_trip: a Json param is written as the text that it is read from again.
+            dumped: dict[str, Any] = self.adapter.dump_python(built, mode="json", round_trip=True)
+        except ValueError as error:
+            why = json_values.scrubbed(str(error), self.secrets(raw))
+            fault = Fault(param="(whole)", message=f"can't be written as JSON: {why}")
+            raise InvalidParams(self.job_name, [fault]) from None
+        return dumped
 
     def _faults(self, error: ValidationError, raw: Mapping[str, Any]) -> list[Fault]:
         secrets = self.secrets(raw)

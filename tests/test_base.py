@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 from dataclasses import field
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import pytest
 from django.conf import settings
-from pydantic import Field, Secret, SecretStr
+from pydantic import Field, Json, Secret, SecretStr
 
 from jobs import registry
 from jobs.base import RESERVED, BaseJob
@@ -89,6 +90,31 @@ def test_a_row_s_params_build_the_instance_back() -> None:
     built = spec.params.build(spec.params.check({"source": "x", "day": "2026-11-24"}))
 
     assert (built.day, built.color) == (date(2026, 11, 24), Color.RED)
+
+
+class Odd(BaseJob):
+    document: Json = field(default_factory=list)
+    raw: bytes = b""
+    call: Callable[[], None] | None = None
+
+    def _perform(self) -> None:
+        return None
+
+
+def test_a_param_given_as_json_text_is_built_from_its_row_again() -> None:
+    params = Odd.spec.params.check({"document": "[1, 2]"})
+
+    assert Odd.spec.params.build(params).document == [1, 2]
+
+
+@pytest.mark.parametrize("given", [{"raw": b"\xff"}, {"call": print}])
+def test_a_value_that_json_has_no_words_for_is_a_fault(given: dict[str, object]) -> None:
+    with pytest.raises(InvalidParams, match="can't be written as JSON"):
+        Odd.spec.params.check(given)
+
+
+def test_a_type_that_json_schema_has_no_words_for_leaves_a_schema_that_says_so() -> None:
+    assert "no words for" in Odd.spec.params.json_schema()["description"]
 
 
 def test_every_fault_is_listed_at_once() -> None:

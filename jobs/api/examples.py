@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import PydanticUserError
-
 from jobs.spec import JobSpec
 
 MAX_DEPTH = 5
@@ -25,18 +23,8 @@ _TEXT_BY_FORMAT: Mapping[str, str] = {
 
 
 def params_schema(spec: JobSpec) -> dict[str, Any]:
-    """Return the JSON schema of the params of `spec`, without the defaults of redacted ones.
-
-    A type that pydantic checks but can't write as JSON schema leaves a schema that says so.
-    """
-    try:
-        schema = spec.params.json_schema()
-    except PydanticUserError:
-        return {
-            "type": "object",
-            "title": spec.name,
-            "description": "The params have types that JSON schema has no words for.",
-        }
+    """Return the JSON schema of the params of `spec`, without the defaults of redacted ones."""
+    schema = spec.params.json_schema()
     properties = {
         name: {key: value for key, value in prop.items() if key not in {"default", "examples"}}
         if name in spec.params.redact
@@ -49,12 +37,14 @@ def params_schema(spec: JobSpec) -> dict[str, Any]:
 def example_params(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return params that fit `schema`, as far as an example can be read from it.
 
-    The required ones; where none is, all.
+    The required ones; where none is, all of which the schema says anything.
     """
     properties = schema.get("properties", {})
     names = schema.get("required") or list(properties)
     return {
-        name: _example(name, prop, schema, 0) for name, prop in properties.items() if name in names
+        name: _example(name, prop, schema, 0)
+        for name, prop in properties.items()
+        if name in names and prop
     }
 
 
