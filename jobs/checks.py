@@ -11,19 +11,48 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from jobs import conf, registry
 from jobs.schedules import declaration
 
+_PLACE = {"URL", "HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "SENTINELS", "MASTER_NAME"}
+
 
 @register("jobs")
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """E001: an unknown key in JOBS. E002: the default queue isn't in RQ_QUEUES."""
+    """E001: an unknown key in JOBS. E002: the default queue isn't in RQ_QUEUES. E005: a bad value.
+
+    E006: the queues are on several Redis servers or databases.
+    """
+    given = getattr(settings, "JOBS", {})
     found: list[CheckMessage] = [
         Error(
             f"JOBS has an unknown key: {key!r}.",
             hint=f"Known are: {', '.join(sorted(conf.KEYS))}.",
             id="jobs.E001",
         )
-        for key in sorted(set(getattr(settings, "JOBS", {})) - conf.KEYS)
+        for key in sorted(given.keys() - conf.KEYS)
     ]
+    found += [
+        Error(
+            f'JOBS["{key}"] {fault}, it is {given[key]!r}.',
+            hint="docs/settings.md lists every key with its default.",
+            id="jobs.E005",
+        )
+        for key in sorted(given.keys() & conf.KEYS)
+        if (fault := conf.fault(key, given[key]))
+    ]
+    return found + _queue_faults()
+
+
+def _queue_faults() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
     current = conf.current()
+    places = {repr(_place(queue)) for queue in settings.RQ_QUEUES.values()}
+    if len(places) > 1:
+        found.append(
+            Error(
+                "RQ_QUEUES names more than one Redis.",
+                hint="A worker takes from all its queues in one step: put them into one database.",
+                id="jobs.E006",
+            )
+        )
     if current.queue not in current.queues:
         found.append(
             Error(
@@ -33,6 +62,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _place(queue: Mapping[str, Any]) -> dict[str, Any]:
+    # The serializer and the timeouts may differ; where the queue is may not.
+    return {key: queue[key] for key in sorted(queue) if key in _PLACE}
 
 
 @register("jobs")

@@ -70,6 +70,31 @@ def current() -> Conf:
     return Conf(queues=tuple(settings.RQ_QUEUES), **given)
 
 
+def fault(key: str, value: object) -> str:
+    """Return what is wrong with the value of a known key of settings.JOBS; "" where nothing is."""
+    default = getattr(Conf(), key.lower())
+    match default:
+        case bool():
+            return "" if isinstance(value, bool) else "must be True or False"
+        case int():
+            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            return "" if is_count else "must be a whole number from 1"
+        case timedelta():
+            is_span = isinstance(value, timedelta) and value > timedelta(0)
+            return "" if is_span else "must be a positive timedelta"
+        case str():
+            return "" if isinstance(value, str) and value else "must be a text"
+        case _:
+            return _list_fault(key, value)
+
+
+def _list_fault(key: str, value: object) -> str:
+    if not isinstance(value, list | tuple | set) or not all(isinstance(one, str) for one in value):
+        return "must be a list of texts"
+    odd = sorted(one for one in value if key.endswith("_TABLES") and "." not in one)
+    return f"names {odd[0]!r}: write schema.table" if odd else ""
+
+
 def _reset(*, setting: str, **_: Any) -> None:
     if setting in {"JOBS", "RQ_QUEUES"}:
         current.cache_clear()
