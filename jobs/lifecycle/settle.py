@@ -165,7 +165,7 @@ def _first_line(text: str) -> str:
 
 def _statement() -> str:
     # By primary key, locked in id order. The wall's moment: an atomic job's transaction is as old
-    # as its attempt, and now() would end it at its start.
+    # as its attempt, and now() would end it at its start. Read once: it moves within a statement.
     now = clock.WALL
     return f"""
         WITH o AS MATERIALIZED (
@@ -178,8 +178,7 @@ def _statement() -> str:
                 o.outcome, o.spent, o.loss, o.interruption, o.result, o.error_class, o.message,
                 o.traceback, o.peak_memory,
                 CASE WHEN c.wins THEN 'cancelled' ELSE o.status END AS status,
-                CASE WHEN c.wins THEN NULL ELSE {now} + make_interval(secs => o.wait_seconds)
-                    END AS due_at,
+                CASE WHEN c.wins THEN NULL ELSE make_interval(secs => o.wait_seconds) END AS wait,
                 CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || j.cancel_requested_by,
                     nullif(j.cancel_reason, '')) ELSE o.error END AS error
             FROM job_statuses j JOIN o ON o.id = j.id AND o.claim = j.claim,
@@ -194,7 +193,7 @@ def _statement() -> str:
                 claim = j.claim + CASE WHEN e.status = 'queued' THEN 1 ELSE 0 END,
                 losses = j.losses + e.loss,
                 interruptions = j.interruptions + e.interruption,
-                due_at = coalesce(e.due_at, j.due_at),
+                due_at = coalesce(e.at + e.wait, j.due_at),
                 finished_at =
                     CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.at END,
                 result = CASE WHEN e.status = 'completed' THEN e.result END,
@@ -207,11 +206,11 @@ def _statement() -> str:
                 job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome,
                 status, due_at, error_class, message, traceback, peak_memory, result)
             SELECT e.id, e.attempt, e.claim, e.worker_id, coalesce(w.name, ''), e.started_at, e.at,
-                e.outcome, e.status, e.due_at, e.error_class, e.message, e.traceback, e.peak_memory,
-                e.result
+                e.outcome, e.status, e.at + e.wait, e.error_class, e.message, e.traceback,
+                e.peak_memory, e.result
             FROM ended e LEFT JOIN job_workers w ON w.id = e.worker_id)
         SELECT e.id, e.claim, e.status, m.queue, e.error,
-            extract(epoch FROM e.due_at - e.at)::float8
+            extract(epoch FROM e.wait)::float8
         FROM ended e JOIN moved m ON m.id = e.id
         ORDER BY e.id
     """
