@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connections
 from jobs import conf
 from jobs.broker.client import Unreachable
 from jobs.maintenance import leader, relay, rescue
-from jobs.maintenance.watch import Watch
+from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes.connection import unit_of_work
 
 logger = logging.getLogger("jobs.maintenance")
@@ -149,7 +149,7 @@ def _duties(settings: conf.Conf, may_go_on: Callable[[], bool]) -> list[Duty]:
         Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds),
         Duty(
             name="rescue",
-            verb=partial(rescue.rescue, Watch()),
+            verb=partial(rescue.rescue, HeartbeatWatch()),
             interval_seconds=settings.heartbeat.total_seconds() / 2,
         ),
     ]

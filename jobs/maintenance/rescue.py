@@ -18,7 +18,7 @@ from jobs.lifecycle import settle, verdict
 from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.maintenance import leavings
-from jobs.maintenance.watch import Watch
+from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobStatus, JobWorker, clock, locking
 from jobs.statuses import Status
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("jobs.maintenance")
 SETTLED_AT_ONCE = 500
 
 
-def rescue(watch: Watch) -> list[Settled]:
+def rescue(watch: HeartbeatWatch) -> list[Settled]:
     """Declare silent workers dead and settle what dead and stopped workers left started.
 
     started -> retrying, failed, cancelled. Opens its own transactions. Safe with two leaders: a

@@ -24,7 +24,7 @@ class Beat:
 
 
 @dataclass(slots=True, kw_only=True)
-class Watch:
+class HeartbeatWatch:
     """What one leader has seen; a new leader begins with nothing."""
 
     monotonic: Callable[[], float] = time.monotonic

@@ -19,7 +19,7 @@ from jobs.errors import WorkerLost
 from jobs.lifecycle import settle, start
 from jobs.lifecycle.outcomes import Completed, Settlement
 from jobs.maintenance import rescue
-from jobs.maintenance.watch import Watch
+from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobAttempt, JobStatus, JobWorker
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
@@ -36,7 +36,7 @@ class Eyes:
 
     def __init__(self) -> None:
         self.at = 0.0
-        self.watch = Watch(monotonic=lambda: self.at)
+        self.watch = HeartbeatWatch(monotonic=lambda: self.at)
 
     def rescue_for(self, seconds: int) -> list[settle.Settled]:
         settled = []
@@ -291,7 +291,7 @@ def test_with_redis_down_the_rows_are_settled_and_redis_is_cleared_later(
     redis.hset(keys.claims(worker.id), "a-plain-rq-job", "default")
     show(redis, worker, job)
     JobWorker.objects.update(dead_at=timezone.now())
-    watch = Watch()
+    watch = HeartbeatWatch()
 
     with pytest.raises(client.Unreachable):
         rescue.rescue(watch)

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.models import F
 
-from jobs.maintenance.watch import Watch
+from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobWorker
 from tests.make import make_worker
 
@@ -30,7 +30,7 @@ def beat(worker: JobWorker) -> None:
     )
 
 
-def look_for(watch: Watch, hands: Hands, seconds: int) -> set[object]:
+def look_for(watch: HeartbeatWatch, hands: Hands, seconds: int) -> set[object]:
     """Look every five seconds; return who was called silent at any look."""
     silent: set[object] = set()
     for _ in range(0, seconds, 5):
@@ -45,11 +45,11 @@ def hands() -> Hands:
 
 
 @pytest.fixture
-def watch(hands: Hands) -> Watch:
-    return Watch(monotonic=hands)
+def watch(hands: Hands) -> HeartbeatWatch:
+    return HeartbeatWatch(monotonic=hands)
 
 
-def test_a_heartbeat_that_stands_still_for_a_lease_is_silent(watch: Watch, hands: Hands):
+def test_a_heartbeat_that_stands_still_for_a_lease_is_silent(watch: HeartbeatWatch, hands: Hands):
     worker = make_worker()
     watch.look()
 
@@ -58,7 +58,9 @@ def test_a_heartbeat_that_stands_still_for_a_lease_is_silent(watch: Watch, hands
     assert watch.look() == {worker.id: worker.heartbeat_at}
 
 
-def test_however_old_a_heartbeat_is_a_new_leader_watches_for_a_lease(watch: Watch, hands: Hands):
+def test_however_old_a_heartbeat_is_a_new_leader_watches_for_a_lease(
+    watch: HeartbeatWatch, hands: Hands
+):
     worker = make_worker()
     JobWorker.objects.update(heartbeat_at=F("heartbeat_at") - timedelta(days=3))
     watch.look()
@@ -67,7 +69,7 @@ def test_however_old_a_heartbeat_is_a_new_leader_watches_for_a_lease(watch: Watc
     assert look_for(watch, hands, 5) == {worker.id}
 
 
-def test_a_worker_that_beats_is_never_silent(watch: Watch, hands: Hands):
+def test_a_worker_that_beats_is_never_silent(watch: HeartbeatWatch, hands: Hands):
     worker = make_worker()
     watch.look()
     for _ in range(20):
@@ -75,7 +77,7 @@ def test_a_worker_that_beats_is_never_silent(watch: Watch, hands: Hands):
         assert look_for(watch, hands, 25) == set()
 
 
-def test_a_host_clock_that_is_wrong_makes_nobody_silent(watch: Watch, hands: Hands):
+def test_a_host_clock_that_is_wrong_makes_nobody_silent(watch: HeartbeatWatch, hands: Hands):
     worker = make_worker()
     JobWorker.objects.update(heartbeat_at=F("heartbeat_at") - timedelta(hours=5))
     watch.look()
@@ -84,7 +86,7 @@ def test_a_host_clock_that_is_wrong_makes_nobody_silent(watch: Watch, hands: Han
         assert look_for(watch, hands, 25) == set()
 
 
-def test_while_the_database_does_not_answer_nobody_is_silent(watch: Watch, hands: Hands):
+def test_while_the_database_does_not_answer_nobody_is_silent(watch: HeartbeatWatch, hands: Hands):
     make_worker()
     watch.look()
     look_for(watch, hands, 20)
@@ -97,7 +99,9 @@ def test_while_the_database_does_not_answer_nobody_is_silent(watch: Watch, hands
     assert look_for(watch, hands, 30) == set()
 
 
-def test_a_look_that_came_late_says_nothing_of_the_time_between(watch: Watch, hands: Hands):
+def test_a_look_that_came_late_says_nothing_of_the_time_between(
+    watch: HeartbeatWatch, hands: Hands
+):
     worker = make_worker()
     watch.look()
     hands.at += 3_600
@@ -108,7 +112,7 @@ def test_a_look_that_came_late_says_nothing_of_the_time_between(watch: Watch, ha
 
 
 @pytest.mark.parametrize("end", ["stopped_at", "dead_at"])
-def test_a_worker_that_has_ended_is_not_watched(watch: Watch, hands: Hands, end: str):
+def test_a_worker_that_has_ended_is_not_watched(watch: HeartbeatWatch, hands: Hands, end: str):
     worker = make_worker()
     watch.look()
     JobWorker.objects.update(**{end: worker.heartbeat_at})

@@ -1,0 +1,125 @@
+"""The watch over an attempt: who may interrupt the job's code, and when nobody may."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.errors import JobCancelled, JobInterrupted, JobTimeout
+from jobs.worker.watch import REPEAT_SECONDS, Reason, Watch
+
+LONG = 60.0
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """A watch of this process, whose alarm is given back afterwards."""
+    before = signal.getsignal(signal.SIGALRM)
+    made = Watch()
+    made.install()
+    yield made
+    made.disarm()
+    signal.signal(signal.SIGALRM, before)
+
+
+def wait_to_be_interrupted() -> None:
+    # Ended by the exception; the limit only keeps a broken watch from hanging the tests.
+    threading.Event().wait(10)
+    raise AssertionError("nobody interrupted the job")
+
+
+def from_the_guard(verb, *arguments, **named) -> None:
+    thread = threading.Thread(target=verb, args=arguments, kwargs=named)
+    thread.start()
+    thread.join()
+
+
+def test_a_job_is_interrupted_at_its_timeout(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=0.05, connections=())
+
+    with pytest.raises(JobTimeout):
+        wait_to_be_interrupted()
+
+    assert watch.reason is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"), [(Reason.CANCEL, JobCancelled), (Reason.INTERRUPT, JobInterrupted)]
+)
+def test_a_job_is_told_to_stop(watch: Watch, reason: Reason, error: type) -> None:
+    watch.arm(1, timeout_seconds=LONG, connections=())
+    threading.Timer(0.05, watch.stop, args=(reason,), kwargs={"claim": 1}).start()
+
+    with pytest.raises(error):
+        wait_to_be_interrupted()
+
+    assert watch.reason is reason
+
+
+def test_a_job_that_keeps_the_exception_gets_it_again(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=0.05, connections=())
+    with contextlib.suppress(JobTimeout):
+        wait_to_be_interrupted()
+
+    begun = time.monotonic()
+    with pytest.raises(JobTimeout):
+        wait_to_be_interrupted()
+
+    assert time.monotonic() - begun < 4 * REPEAT_SECONDS
+
+
+def test_a_word_for_another_claim_is_not_heard(watch: Watch) -> None:
+    watch.arm(2, timeout_seconds=LONG, connections=())
+
+    from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+    from_the_guard(watch.press)
+
+    assert watch.reason is None
+
+
+def test_the_first_reason_stays(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=LONG, connections=())
+    with contextlib.suppress(JobCancelled):
+        from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+
+    with contextlib.suppress(JobCancelled):
+        from_the_guard(watch.stop, Reason.INTERRUPT, claim=1)
+
+    assert watch.reason is Reason.CANCEL
+
+
+def test_after_the_job_nothing_is_raised(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=LONG, connections=())
+    watch.disarm()
+
+    from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+    from_the_guard(watch.press)
+    signal.raise_signal(signal.SIGALRM)
+
+    assert watch.reason is None
+
+
+def test_a_signal_meant_for_the_job_before_does_not_time_out_the_next(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=LONG, connections=())
+    watch.disarm()
+    watch.arm(2, timeout_seconds=LONG, connections=())
+
+    signal.raise_signal(signal.SIGALRM)
+
+    assert watch.reason is None
+
+
+def test_a_new_attempt_begins_without_the_last_ones_reason(watch: Watch) -> None:
+    watch.arm(1, timeout_seconds=0.05, connections=())
+    with contextlib.suppress(JobTimeout):
+        wait_to_be_interrupted()
+    watch.disarm()
+
+    watch.arm(2, timeout_seconds=LONG, connections=())
+
+    assert watch.reason is None
