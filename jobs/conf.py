@@ -45,6 +45,7 @@ class Conf:
     max_params_bytes: int = MIB
     max_result_bytes: int = MIB
     max_error_bytes: int = 64 * KIB
+    max_import_bytes: int = 10 * 1024 * MIB  # of an ImportCsv source, unpacked
 
     # What the built-in jobs may touch; empty means nothing.
     truncatable_tables: tuple[str, ...] = ()  # "schema.table"

@@ -21,7 +21,7 @@ _MAX_LAYERS = 2
 
 @contextmanager
 def pieces(
-    source: str, *, folders: tuple[str, ...], hosts: tuple[str, ...]
+    source: str, *, folders: tuple[str, ...], hosts: tuple[str, ...], limit_bytes: int
 ) -> Iterator[Iterator[bytes]]:
     """Open `source` and hand out its bytes, unpacked, in pieces of at most 256 KiB.
 
@@ -31,9 +31,10 @@ def pieces(
         source: A path inside one of `folders`, or an http(s) address on one of `hosts`.
         folders: JOBS["IMPORT_FOLDERS"].
         hosts: JOBS["IMPORT_HOSTS"].
+        limit_bytes: JOBS["MAX_IMPORT_BYTES"], of what comes out unpacked.
 
     Raises:
-        SourceRefused: It isn't allowed, or isn't there.
+        SourceRefused: It isn't allowed, isn't there, or is larger than the limit.
         SourceUnavailable: It didn't answer, or broke off; also while the pieces are read.
     """
     scheme, mark, _ = source.partition("://")
@@ -44,7 +45,7 @@ def pieces(
     else:
         raise SourceRefused("The source must be a path, or an http:// or https:// address.")
     with io.BufferedReader(raw, _PIECE_BYTES) as stream:
-        yield _read(stream)
+        yield _bounded(_read(stream), limit_bytes)
 
 
 def _read(stream: io.BufferedReader[Any]) -> Iterator[bytes]:
@@ -58,3 +59,16 @@ def _read(stream: io.BufferedReader[Any]) -> Iterator[bytes]:
             yield piece
     except (OSError, EOFError, zlib.error) as error:
         raise SourceUnavailable(f"The source is damaged or was cut short: {error}.") from error
+
+
+def _bounded(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:
+    # A small gzip file can unpack to anything; the staging table would fill the server's disk.
+    read_bytes = 0
+    for piece in pieces:
+        read_bytes += len(piece)
+        if read_bytes > limit_bytes:
+            raise SourceRefused(
+                f"The source is larger, unpacked, than {limit_bytes:,} bytes. "
+                'Split it, or raise JOBS["MAX_IMPORT_BYTES"].'
+            )
+        yield piece

@@ -124,7 +124,10 @@ class ImportCsv(BaseJob):
         """Extract and transform; hand out the full staging table and how many rows were read."""
         settings = conf.current()
         source = csv_source.pieces(
-            self.source, folders=settings.import_folders, hosts=settings.import_hosts
+            self.source,
+            folders=settings.import_folders,
+            hosts=settings.import_hosts,
+            limit_bytes=settings.max_import_bytes,
         )
         rows_in = 0
         with ExitStack() as until_loaded:

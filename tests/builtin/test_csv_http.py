@@ -15,7 +15,12 @@ BODY = b"code,label\n" + b"a,b\n" * 50_000
 
 
 def fetch(address: str) -> bytes:
-    with csv_source.pieces(address, folders=(), hosts=conf.current().import_hosts) as pieces:
+    with csv_source.pieces(
+        address,
+        folders=(),
+        hosts=conf.current().import_hosts,
+        limit_bytes=conf.current().max_import_bytes,
+    ) as pieces:
         return b"".join(pieces)
 
 

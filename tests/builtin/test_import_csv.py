@@ -51,6 +51,17 @@ def test_a_gzipped_file_is_loaded(load):
     assert load(gzip.compress(f"{HEADER}a,one,1\n".encode()))["rows_out"] == 1
 
 
+def test_a_small_file_that_unpacks_to_too_much_is_refused_and_loads_nothing(load, allow):
+    allow(MAX_IMPORT_BYTES=100_000)
+    packed = gzip.compress(HEADER.encode() + b"a,b,1,1,2026-01-01\n" * 100_000)
+    assert len(packed) < 100_000
+
+    with pytest.raises(ImportRefused, match="MAX_IMPORT_BYTES"):
+        load(packed)
+
+    assert rows("SELECT count(*) FROM public.items") == [(0,)]
+
+
 def test_an_address_is_loaded(server, items):
     server.answer("/items.csv", f"{HEADER}a,one,1\n".encode())
     address = f"http://127.0.0.1:{server.port}/items.csv"
