@@ -105,8 +105,10 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
 def _lacks_any(redis: Client, queue: str) -> bool:
     sight = _look(redis, [queue])
     is_empty = queue in sight.empty
+    # What a runner has started since its page was read bears another claim, and isn't lost.
     return any(
-        _lost(redis, page, sight, is_empty=is_empty) for page in queued.pages(queue, size=PAGE)
+        queued.still(_lost(redis, page, sight, is_empty=is_empty))
+        for page in queued.pages(queue, size=PAGE)
     )
 
 

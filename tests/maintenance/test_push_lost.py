@@ -244,6 +244,21 @@ def test_a_job_that_starts_between_the_reads_is_not_pushed(checked: Redis, monke
     assert listed(checked) == ids(*other)
 
 
+def test_a_job_that_starts_during_a_check_of_all_puts_no_queue_aside(redis: Redis, monkeypatch):
+    first, _ = pushed(60, 50)
+    missing = relay.lost.missing
+
+    def started_then_missing(*arguments):
+        JobStatus.objects.filter(id=first.id).update(status=Status.STARTED, claim=1)
+        redis.hset(keys.entry(first.id), "claim", 1)
+        return missing(*arguments)
+
+    monkeypatch.setattr(relay.lost, "missing", started_then_missing)
+    monkeypatch.setattr(relay.lost, "set_aside", lambda *_: pytest.fail("a runner would miss it"))
+
+    assert relay.push_lost() == 0
+
+
 def test_a_dispatch_that_redis_missed_is_pushed_later(dead_redis: Callable[[], Redis]):
     (job,) = create.dispatch([create.Request(spec=registry.get("Echo"))])
     assert job.status == Status.QUEUED
