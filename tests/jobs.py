@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -241,6 +242,46 @@ class Leave(BaseJob):
         if self.how == "exit":
             raise SystemExit(3)
         os._exit(7)
+
+
+class DoneInTime(BaseJob):
+    """End well before its timeout."""
+
+    timeout = timedelta(seconds=2)
+
+    def _perform(self) -> Any:
+        time.sleep(0.5)
+
+
+class TouchAlarm(BaseJob):
+    """Leave SIGALRM to its default, which would end the process."""
+
+    def _perform(self) -> Any:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+class TerminateChild(BaseJob):
+    """Terminate a forked child, as multiprocessing's pools do; return how it ended."""
+
+    timeout = timedelta(seconds=5)
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()
+        child.join()
+        return child.exitcode
+
+
+class ForkAndReturn(BaseJob):
+    """Fork, and return in both processes; the child first."""
+
+    def _perform(self) -> Any:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        return "parent" if child else "child"
 
 
 class Spawn(BaseJob):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
 
 
 def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> Any:
+    runner_pid = os.getpid()
     watch.arm(
         job.claim,
         timeout_seconds=timeout_of(job).total_seconds(),
@@ -74,6 +76,8 @@ def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> A
     try:
         result = spec.perform(job.params, context)
     finally:
+        if os.getpid() != runner_pid:
+            os._exit(0)  # a child that the job forked came back: the attempt is its parent's
         watch.disarm()
     if watch.reason is Reason.TIMEOUT:  # the job kept the exception to itself
         raise JobTimeout

@@ -63,8 +63,10 @@ def main(end: socket.socket, message: channel.Message) -> None:
         # through exec, and the job's own children could no longer be terminated.
         signal.signal(number, _leave_it_to_the_supervisor)
     _mark_connection(orders)
+    os.register_at_fork(
+        before=_hold_signals, after_in_parent=_let_signals, after_in_child=_be_ordinary
+    )
     watch = Watch()
-    watch.install()
     guard = Guard(end=end, watch=watch, rationed=orders.rationed)
     threading.Thread(target=guard.run, name="guard", daemon=True).start()
     _Runner(orders=orders, end=end, watch=watch, guard=guard).loop()
@@ -72,6 +74,26 @@ def main(end: socket.socket, message: channel.Message) -> None:
 
 def _leave_it_to_the_supervisor(_number: int, _frame: object) -> None:
     return
+
+
+# A child that a job forks (multiprocessing) is terminated and interrupted as any process, from its
+# first moment on: our handlers would swallow a signal that comes before they are gone.
+_HELD = (signal.SIGTERM, signal.SIGINT)
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+
+
+def _let_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
+def _be_ordinary() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _let_signals()
 
 
 def application_name(worker_id: UUID, pid: int) -> str:
@@ -176,7 +198,6 @@ class _Runner:
         )
         with unit_of_work():
             status = plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
-        self.watch.install()  # rq's timeout has used the alarm
         self.jobs_run += 1
         self._say(say="ended", status=status, counts=True)
 

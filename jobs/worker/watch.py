@@ -51,10 +51,6 @@ class Watch:
         self._connections: Sequence[BaseDatabaseWrapper] = ()
         self._main = threading.main_thread().ident or 0
 
-    def install(self) -> None:
-        """Take over SIGALRM; in the main thread."""
-        signal.signal(signal.SIGALRM, self._on_alarm)
-
     @property
     def reason(self) -> Reason | None:
         """Why the last attempt was told to stop, whatever became of the exception."""
@@ -74,6 +70,9 @@ class Watch:
             self._claim, self._reason, self._connections = claim, None, connections
             self._deadline = time.monotonic() + timeout_seconds
             self._armed = True
+        # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         signal.setitimer(signal.ITIMER_REAL, timeout_seconds, REPEAT_SECONDS)
 
     def disarm(self) -> None:

@@ -88,3 +88,14 @@ def test_the_runner_works_on_after_a_timeout(workers: Workers) -> None:
     late.refresh_from_db()
     after.refresh_from_db()
     assert (late.status, after.status) == ("failed", "completed")
+
+
+def test_a_job_that_touches_the_alarm_costs_the_next_one_nothing(workers: Workers) -> None:
+    touching, late = jobs.TouchAlarm.dispatch(), jobs.SleepTooLong.dispatch()
+
+    workers.run("default", "--burst")
+
+    touching.refresh_from_db()
+    late.refresh_from_db()
+    assert (touching.status, late.losses) == ("completed", 0)
+    assert late.error.startswith("TimedOut")
