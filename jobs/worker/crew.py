@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from jobs import conf
 from jobs.processes import channel
 from jobs.processes.mother import Mother
 from jobs.worker import losses
@@ -23,6 +22,7 @@ from jobs.worker.keeper import Keeper
 from jobs.worker.ration import Ration
 from jobs.worker.registration import Identity
 from jobs.worker.slot import Slot
+from jobs.worker.stop import Stop
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -59,21 +59,18 @@ class Crew:
         self._keeper = Keeper(identity, tell=self._inbox.tell, shown_seconds=options.shown_seconds)
         self._ears = Ears(identity.name, tell=self._inbox.tell)
         self._duties = Slot(index=-1)
-        self._signals = 0
-        self._grace_until: float | None = None  # set while stopping
-        self._interrupted = False
+        self._stop = Stop(self._slots, worker_name=identity.name)
         self._ration = Ration(options.max_jobs)
         self._busy_at = time.monotonic()
         self._code: int | None = None  # set when it is over
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
-        self._inbox.catch_signals(self._heed)
+        self._inbox.catch_signals(self._stop.ask)
         self._keeper.start()
         self._ears.start()
         while self._code is None:
             self._wait()
-            self._heed_signals()
             self._fork_due()
             self._kill_due()
             self._consider_stop()
@@ -81,9 +78,6 @@ class Crew:
         return self._leave()
 
     # --- Waiting ---
-
-    def _heed(self) -> None:
-        self._signals += 1
 
     def _wait(self) -> None:
         slots_by_end = {slot.end: slot for slot in self._everyone() if slot.end is not None}
@@ -100,8 +94,8 @@ class Crew:
         moments = [slot.kill_at for slot in self._everyone() if slot.kill_at is not None]
         if self._worker_id is not None:
             moments += [slot.fork_at for slot in self._everyone() if slot.fork_at is not None]
-        if self._grace_until is not None:
-            moments.append(self._grace_until)
+        if self._stop.next_at is not None:
+            moments.append(self._stop.next_at)
         if self.options.max_idle_seconds is not None:
             moments.append(self._busy_at + self.options.max_idle_seconds)
         return max(0.01, min([moment - time.monotonic() for moment in moments] + [5.0]))
@@ -136,7 +130,7 @@ class Crew:
     def _obey(self, payload: dict[str, Any]) -> None:
         match payload.get("command"):
             case "shutdown":
-                self._signals += 1
+                self._stop.ask()
             case "stop-job":
                 self._cancel(str(payload.get("job_id")), payload.get("claim"))
             case other:
@@ -163,7 +157,7 @@ class Crew:
     def _place(self, message: channel.Message, fds: list[int]) -> None:
         slot = self._slot_of(message["index"])
         slot.place(message["forked"], socket.socket(fileno=fds[0]))
-        if self._grace_until is not None:
+        if self._stop.has_begun:
             if slot is self._duties:
                 slot.empty()
             else:
@@ -207,7 +201,7 @@ class Crew:
         delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
         self._ration.take_back(slot)
         slot.empty()
-        slot.fork_at = None if self._grace_until is not None else time.monotonic() + delay
+        slot.fork_at = None if self._stop.has_begun else time.monotonic() + delay
 
     def _post_death(self, slot: Slot, *, code: int, peak_memory: int | None) -> None:
         death = losses.Death(
@@ -232,7 +226,7 @@ class Crew:
     # --- Forking and killing ---
 
     def _fork_due(self) -> None:
-        if self._worker_id is None or self._grace_until is not None:
+        if self._worker_id is None or self._stop.has_begun:
             return
         for slot in self._everyone():
             if slot.fork_at is not None and time.monotonic() >= slot.fork_at:
@@ -276,23 +270,18 @@ class Crew:
 
     # --- Stopping ---
 
-    def _heed_signals(self) -> None:
-        if self._signals and self._grace_until is None:
-            self._drain("asked to stop")
-        if self._signals > 1 and not self._interrupted:
-            self._interrupt()
-
     def _consider_stop(self) -> None:
-        if self._grace_until is None:
-            reason = self._reason_to_stop()
-            if reason and self._worker_id is not None:
-                self._drain(reason)
-        elif time.monotonic() >= self._grace_until and not self._interrupted:
-            self._interrupt()
-        if self._grace_until is not None and all(slot.pid is None for slot in self._slots):
-            self._code = 0 if self._code is None else self._code
+        reason = "asked to stop" if self._stop.is_asked else self._own_reason_to_stop()
+        if reason and not self._stop.has_begun:
+            self._stop.begin(reason)
+            self._duties.empty()  # they end with their channel, and let go of the lease
+        self._stop.proceed()
+        if self._stop.has_ended and self._code is None:
+            self._code = 0
 
-    def _reason_to_stop(self) -> str:
+    def _own_reason_to_stop(self) -> str:
+        if self._worker_id is None:
+            return ""
         if self.options.burst and all(self._is_out_of_work(slot) for slot in self._slots):
             return "the queues are empty"
         if self._ration.is_used_up(self._slots):
@@ -305,31 +294,6 @@ class Crew:
     def _is_out_of_work(self, slot: Slot) -> bool:
         rests = slot.is_idle or self._ration.lets_rest(slot)
         return slot.pid is not None and not slot.announced and rests
-
-    def _drain(self, reason: str) -> None:
-        grace = conf.current().grace
-        busy = sum(slot.job is not None for slot in self._slots)
-        logger.info(
-            "Worker %s stops: %s. %d job(s) running, they have %g s",
-            self.identity.name,
-            reason,
-            busy,
-            grace.total_seconds(),
-        )
-        self._grace_until = time.monotonic() + grace.total_seconds()
-        for slot in self._slots:
-            slot.fork_at = None
-            slot.say(say="drain")
-        self._duties.empty()  # they end with their channel, and let go of the lease
-
-    def _interrupt(self) -> None:
-        self._interrupted = True
-        late = conf.current().kill_after.total_seconds()
-        for slot in self._slots:
-            if slot.job is not None:
-                slot.stop(Reason.INTERRUPT)
-            elif slot.pid is not None:
-                slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT
 
     def _leave(self) -> int:
         self._ears.close()

@@ -1,0 +1,79 @@
+"""How a worker stops: it claims nothing more, lets jobs finish, interrupts what outlasts that."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from jobs import conf
+from jobs.worker.slot import Slot
+from jobs.worker.watch import Reason
+
+logger = logging.getLogger("jobs.worker")
+
+
+class Stop:
+    """The one stop of one worker; begins once, and ends when every runner has gone."""
+
+    def __init__(self, slots: Sequence[Slot], *, worker_name: str) -> None:
+        self._slots = slots
+        self._worker_name = worker_name
+        self._asked = 0
+        self._grace_until: float | None = None  # time.monotonic(); set when it begins
+        self._has_interrupted = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal or a command wants it."""
+        return self._asked > 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether nothing is claimed any more."""
+        return self._grace_until is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every runner has gone."""
+        return self.has_begun and all(slot.pid is None for slot in self._slots)
+
+    @property
+    def next_at(self) -> float | None:
+        """When it goes on by itself, by time.monotonic()."""
+        return None if self._has_interrupted else self._grace_until
+
+    def ask(self) -> None:
+        """Want it; whoever asks twice doesn't wait for the grace."""
+        self._asked += 1
+
+    def begin(self, reason: str) -> None:
+        """Have the runners claim nothing more and end after their job."""
+        grace = conf.current().grace
+        logger.info(
+            "Worker %s stops: %s. %d job(s) running, they have %g s",
+            self._worker_name,
+            reason,
+            sum(slot.job is not None for slot in self._slots),
+            grace.total_seconds(),
+        )
+        self._grace_until = time.monotonic() + grace.total_seconds()
+        for slot in self._slots:
+            slot.fork_at = None
+            slot.say(say="drain")
+
+    def proceed(self) -> None:
+        """Interrupt what runs once the grace is over, or when asked again."""
+        if self._grace_until is None or self._has_interrupted:
+            return
+        if self._asked > 1 or time.monotonic() >= self._grace_until:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._has_interrupted = True
+        late = conf.current().kill_after.total_seconds()
+        for slot in self._slots:
+            if slot.job is not None:
+                slot.stop(Reason.INTERRUPT)
+            elif slot.pid is not None:
+                slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT
