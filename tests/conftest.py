@@ -1,22 +1,18 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from jobs.broker import client
-from jobs.dev import folder
 from tests.workers import Workers
-
-BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    # The servers of a running `make run` are not meant: settings read their addresses from a file.
-    given = folder.given_environment(BASE_DIR / "var" / "devstack.env")
-    if not (given.get("DATABASE_URL") and given.get("REDIS_URL")):
+    # Those of a running `make run` are not meant, nor read: tests/settings.py names ENVIRONMENT.
+    if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         pytest.exit(
             "The tests need PostgreSQL and Valkey: run `make test`, or "
             "`manage.py devstack exec -- pytest ...`, or set DATABASE_URL and REDIS_URL.",

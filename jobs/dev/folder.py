@@ -139,17 +139,3 @@ def write_env(folder: Folder, variables: dict[str, str]) -> None:
     """Tell other processes how to reach this stack."""
     lines = (f"{name}={value}\n" for name, value in variables.items())
     write_private(folder.env_file, "".join(lines))
-
-
-def given_environment(env_file: Path) -> dict[str, str]:
-    """Return this process's environment without what settings read from `env_file`.
-
-    Settings put the variables of a running (or killed) stack into ``os.environ``; a stack that is
-    about to start must not take those for servers that its user chose.
-    """
-    noted = {}
-    if env_file.is_file():
-        for line in env_file.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition("=")
-            noted[name] = value
-    return {name: value for name, value in os.environ.items() if noted.get(name) != value}

@@ -44,7 +44,7 @@ def run(request: Request, stream: Stream) -> int:
     Raises:
         CommandError: It could not be done; nothing is left running.
     """
-    given = folders.given_environment(request.base / "devstack.env")
+    given = dict(os.environ)
     folder = folders.make(request.folder or request.base, base=request.base)
     with folders.lock(folder):
         stopped = records.stop_the_written(folder.record)

@@ -12,17 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from jobs.dev import folder
-
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 LIMIT_SECONDS = 60.0
 
 
 def environment(**more):
     """Return an environment in which no server is given."""
-    given = folder.given_environment(BASE_DIR / "var" / "devstack.env")
     hidden = {"DATABASE_URL", "REDIS_URL", "PORT", "DEVSTACK_FOLDER"}
-    return {**{name: given[name] for name in given if name not in hidden}, **more}
+    return {**{name: os.environ[name] for name in os.environ if name not in hidden}, **more}
 
 
 class Devstack:

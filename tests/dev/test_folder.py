@@ -60,15 +60,3 @@ def test_the_secret_key_is_kept_between_runs(tmp_path):
     assert folder.secret_key(place) == key
     assert len(key) >= 50
     assert mode(place.path / "secret_key") == 0o600
-
-
-def test_what_settings_read_from_the_stacks_file_is_not_taken_for_given(tmp_path, monkeypatch):
-    file = tmp_path / "devstack.env"
-    file.write_text("DATABASE_URL=postgres://of-the-stack\nREDIS_URL=redis://of-the-stack\n")
-    monkeypatch.setenv("DATABASE_URL", "postgres://of-the-stack")
-    monkeypatch.setenv("REDIS_URL", "redis://of-the-user")
-
-    given = folder.given_environment(file)
-
-    assert "DATABASE_URL" not in given
-    assert given["REDIS_URL"] == "redis://of-the-user"
