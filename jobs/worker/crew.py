@@ -183,6 +183,8 @@ class Crew:
                 slot.announced, slot.is_idle, slot.granted = tuple(message["ids"]), False, False
             case "started":
                 slot.begin(message)
+            case "performed":
+                slot.finish()
             case "ended":
                 slot.clear()
                 if not message["counts"]:

@@ -204,6 +204,13 @@ class _Runner:
     def _work(self, job: JobStatus) -> None:
         begun = time.monotonic()
         timeout_seconds = run.timeout_of(job).total_seconds()
+        announce.started(
+            job,
+            worker_name=self.orders.worker_name,
+            worker_id=self.orders.worker_id,
+            timeout_seconds=timeout_seconds,
+        )
+        # After Redis, which may hang: from here the supervisor counts the job's time.
         self._say(
             say="started",
             job_id=str(job.id),
@@ -212,14 +219,9 @@ class _Runner:
             attempt=job.attempt,
             timeout_seconds=timeout_seconds,
         )
-        announce.started(
-            job,
-            worker_name=self.orders.worker_name,
-            worker_id=self.orders.worker_id,
-            timeout_seconds=timeout_seconds,
-        )
         with unit_of_work():
             ran = run.attempt(job, watch=self.watch, side=self.side)
+        self._say(say="performed")
         settled = self._settle(ran.settlement) if ran.settled is None else ran.settled
         self.jobs_run += 1
         self._tell(ran, settled, begun)

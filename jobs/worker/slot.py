@@ -32,6 +32,7 @@ class Slot:
     kill_at: float | None = None  # time.monotonic(): after this its group is killed
     cause: Reason | None = None  # why
     was_killed: bool = False  # by us, for that cause
+    is_performed: bool = False  # its job's own code has returned; the end is still to be recorded
     is_idle: bool = False  # found nothing since its last job
     granted: bool = False  # may claim one job (--max-jobs)
 
@@ -51,7 +52,7 @@ class Slot:
     def clear(self) -> None:
         """Forget the job: it has ended."""
         self.announced, self.job, self.kill_at, self.cause = (), None, None, None
-        self.was_killed = self.is_idle = False
+        self.was_killed = self.is_idle = self.is_performed = False
 
     def begin(self, message: channel.Message) -> None:
         """Note the attempt that has begun, and when it must be over."""
@@ -61,9 +62,15 @@ class Slot:
         self.kill_at = time.monotonic() + message["timeout_seconds"] + late
         self.cause = Reason.TIMEOUT
 
+    def finish(self) -> None:
+        """Note that the job's own code has returned: no timeout or cancel concerns it any more."""
+        self.is_performed = True
+        if self.cause is not Reason.INTERRUPT:
+            self.kill_at = None
+
     def stop(self, reason: Reason) -> None:
         """Tell its job to stop, and kill it when it doesn't in time."""
-        if self.job is None:
+        if self.job is None or (self.is_performed and reason is Reason.CANCEL):
             return
         self.say(say="stop", reason=str(reason), claim=self.job["claim"])
         late = conf.current().kill_after.total_seconds()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from django.db import connection
+import time
 
-from jobs.models import JobAttempt
+import pytest
+from django.db import connection, transaction
+
+from jobs.models import JobAttempt, JobStatus
 from tests import jobs, wait
 from tests.workers import Worker, Workers
 
@@ -99,3 +101,16 @@ def test_a_job_that_touches_the_alarm_costs_the_next_one_nothing(workers: Worker
     late.refresh_from_db()
     assert (touching.status, late.losses) == ("completed", 0)
     assert late.error.startswith("TimedOut")
+
+
+def test_a_job_that_is_done_does_not_time_out_while_its_end_is_recorded(workers: Workers) -> None:
+    workers.start("default")
+    job = jobs.DoneInTime.dispatch()
+    wait.until_status(job, "started")
+
+    with transaction.atomic():
+        JobStatus.objects.select_for_update().get(id=job.id)
+        time.sleep(5)  # longer than its timeout and KILL_AFTER
+
+    wait.until_status(job, "completed")
+    assert job.attempt == 1
