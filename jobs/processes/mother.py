@@ -70,8 +70,9 @@ def _run_child(body: Callable[[], None], foreign: socket.socket) -> None:
     except BaseException:  # noqa: BLE001 - the process ends here; its last words go to its log
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # its reader is gone, a job closed it
+                stream.flush()
         os._exit(code)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -19,6 +18,7 @@ from jobs.worker import losses
 from jobs.worker.ears import Ears
 from jobs.worker.inbox import Inbox
 from jobs.worker.keeper import Keeper
+from jobs.worker.options import Options
 from jobs.worker.ration import Ration
 from jobs.worker.registration import Identity
 from jobs.worker.slot import Slot
@@ -31,16 +31,6 @@ YOUNG_SECONDS = 1.0  # a runner that dies younger, without a job, is forked anew
 MAX_DELAY_SECONDS = 10.0
 SIGN_OFF_SECONDS = 5.0  # the worker's row is closed within so long, or left to the rescue
 NAME_TAKEN = 2  # exit code
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How long a worker works."""
-
-    burst: bool = False  # until the queues are empty and no runner holds a job
-    max_jobs: int | None = None  # over all runners
-    max_idle_seconds: float | None = None
-    shown_seconds: int = 480  # Redis forgets a silent worker after so long
 
 
 class Crew:
@@ -63,6 +53,7 @@ class Crew:
         self._ration = Ration(options.max_jobs)
         self._busy_at = time.monotonic()
         self._code: int | None = None  # set when it is over
+        self._is_orphaned = False  # the mother has died
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
@@ -75,7 +66,11 @@ class Crew:
             self._kill_due()
             self._consider_stop()
             self._report()
-        return self._leave()
+        code = self._leave()
+        if self._is_orphaned and not (self._stop.is_asked or self._stop.has_begun):
+            logger.info("Worker %s starts itself anew", self.identity.name)
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our command
+        return code
 
     # --- Waiting ---
 
@@ -120,6 +115,10 @@ class Crew:
                 self._code = NAME_TAKEN
             case "dead":
                 self._begin_anew()
+            case "closed" if self._code is None:
+                # By a fault of ours; without heartbeats this worker is dead. Its jobs are rescued.
+                logger.critical("The keeper thread died: the worker ends")
+                self._code = 1
             case "cancel":
                 self._cancel(*value)
             case "command":
@@ -148,15 +147,19 @@ class Crew:
     def _hear_mother(self) -> None:
         message, fds = channel.receive(self._mother.end)
         if message is None:
-            self._start_anew()
+            self._lose_mother()
         elif "forked" in message:
             self._place(message, fds)
         else:
             self._bury(message)
 
     def _place(self, message: channel.Message, fds: list[int]) -> None:
-        slot = self._slot_of(message["index"])
+        index = message["index"]
+        slot = self._duties if index < 0 else self._slots[index]
         slot.place(message["forked"], socket.socket(fileno=fds[0]))
+        if message["worker_id"] != str(self._worker_id):
+            slot.kill()  # asked for before this worker was declared dead
+            return
         if self._stop.has_begun:
             if slot is self._duties:
                 slot.empty()
@@ -165,15 +168,11 @@ class Crew:
         if slot is not self._duties:
             self._ration.give(slot)
 
-    def _slot_of(self, index: int) -> Slot:
-        return self._duties if index < 0 else self._slots[index]
-
     def _hear_runner(self, slot: Slot) -> None:
         assert slot.end is not None  # noqa: S101 - it was selected
         message, _fds = channel.receive(slot.end)
         if message is None:
-            slot.end.close()
-            slot.end = None  # the mother's word of its death follows
+            slot.hang_up()  # the mother's word of its death follows
             return
         match message["say"]:
             case "idle":
@@ -196,6 +195,7 @@ class Crew:
         slot = next((one for one in self._everyone() if one.pid == message["died"]), None)
         if slot is None:
             return
+        self._hear_last_words(slot)
         if slot.announced:
             self._post_death(slot, code=message["code"], peak_memory=message["peak_memory"])
         died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
@@ -205,7 +205,12 @@ class Crew:
         slot.empty()
         slot.fork_at = None if self._stop.has_begun else time.monotonic() + delay
 
-    def _post_death(self, slot: Slot, *, code: int, peak_memory: int | None) -> None:
+    def _hear_last_words(self, slot: Slot) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while slot.end is not None:
+                self._hear_runner(slot)
+
+    def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
         death = losses.Death(
             pid=slot.pid or 0,
             code=code,
@@ -244,10 +249,7 @@ class Crew:
 
     def _kill_due(self) -> None:
         for slot in self._slots:
-            if slot.kill_at is not None and time.monotonic() >= slot.kill_at:
-                slot.was_killed = True
-                slot.kill_at = None
-                slot.kill()
+            slot.kill_if_due()
 
     def _begin_anew(self) -> None:
         """The leader has declared this worker dead and settled its jobs: none may go on."""
@@ -256,19 +258,21 @@ class Crew:
         logger.error("This worker was declared dead: its runners are killed, it registers anew")
         for slot in self._everyone():
             slot.clear()
+            slot.hang_up()
             slot.kill()
         self._worker_id = None
         self._keeper.post(self._keeper.reregister)
 
-    def _start_anew(self) -> None:
+    def _lose_mother(self) -> None:
         """The mother is gone, and her runners with her: settle their jobs, then start again."""
-        logger.error("The mother process died: the worker starts itself anew")
+        logger.error("The mother process died, and her runners with her")
         for slot in self._slots:
             slot.kill()  # what its job has started
+            self._hear_last_words(slot)
             if slot.announced:
-                self._post_death(slot, code=-signal.SIGKILL, peak_memory=None)
-        self._leave()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command
+                self._post_death(slot, code=None, peak_memory=None)
+        self._is_orphaned = True
+        self._code = 0
 
     # --- Stopping ---
 

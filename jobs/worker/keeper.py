@@ -17,7 +17,7 @@ from jobs import conf
 from jobs.broker import claim, client, registries
 from jobs.broker.push import Key, Value, rq_time
 from jobs.errors import NameTaken, WorkerLost
-from jobs.maintenance import rescue
+from jobs.maintenance import leader, rescue
 from jobs.processes.connection import unit_of_work
 from jobs.worker import losses, registration
 from jobs.worker.inbox import Event
@@ -47,6 +47,7 @@ class Keeper(threading.Thread):
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._worker_id: UUID | None = None
         self._suspects: frozenset[Held] = frozenset()
+        self._strays: frozenset[str] = frozenset()
         self._birth = datetime.now(UTC)
         self._is_redis_up = True
 
@@ -60,6 +61,12 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Be the thread."""
+        try:
+            self._keep()
+        finally:
+            self._tell(("closed", None))
+
+    def _keep(self) -> None:
         if not self.register():
             return
         interval = conf.current().heartbeat.total_seconds()
@@ -76,7 +83,6 @@ class Keeper(threading.Thread):
                 break
             self._do(task)
         self._do(self._sign_off)
-        self._tell(("closed", None))
 
     def reregister(self) -> None:
         """Register anew after being declared dead; to be posted."""
@@ -122,6 +128,7 @@ class Keeper(threading.Thread):
         except (DatabaseError, InterfaceError) as error:
             logger.warning("PostgreSQL: %s; no heartbeat", _line(error))
         self._show()
+        self._return_strays()
 
     def _compare(self, held: list[Held]) -> None:
         running = {(item["job_id"], item["claim"]) for item in self.runners if item.get("job_id")}
@@ -135,6 +142,23 @@ class Keeper(threading.Thread):
         # Seen once it may have started or ended this very moment; seen twice nobody runs it.
         losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
         self._suspects = frozenset(orphans)
+
+    def _return_strays(self) -> None:
+        """Put back ids that no runner says it has: its word, or Redis's answer to it, was lost."""
+        assert self._worker_id is not None  # noqa: S101 - registered before the first beat
+        try:
+            redis = client.for_work()
+            strays = [
+                entry for entry in claim.held(redis, self._worker_id) if entry not in self.announced
+            ]
+            # Seen once it may be on its way to us; seen twice nobody will start it.
+            lost = [entry for entry in strays if entry in self._strays]
+            claim.put_back(redis, self._worker_id, lost)
+        except client.Unreachable:
+            return
+        self._strays = frozenset(strays) - frozenset(lost)
+        if lost:
+            logger.warning("Put back %d claimed job(s) that no runner had heard of", len(lost))
 
     def _show(self) -> None:
         busy = any(item.get("job_id") for item in self.runners)
@@ -168,6 +192,7 @@ class Keeper(threading.Thread):
             registries.drop_worker(redis, name=self.identity.name, queues=self.identity.queues)
         except client.Unreachable as error:
             logger.warning("Redis is unreachable: %s", _line(error))
+        leader.release(self._worker_id)  # its duties may have died with the mother
         registration.close(self._worker_id)
 
 

@@ -31,7 +31,7 @@ class Death:
     """A runner that is gone."""
 
     pid: int
-    code: int  # its exit code; negative: minus the signal
+    code: int | None  # its exit code; negative: minus the signal; None: it died with the mother
     peak_memory: int | None  # bytes
     announced: tuple[str, ...]  # entry ids it had claimed
     cause: Reason | None  # why the supervisor killed it; None: nobody of ours did
@@ -125,11 +125,20 @@ def _timed_out(job: JobStatus) -> Outcome:
 def _describe(death: Death) -> str:
     if death.cause is not None:
         return f"The job was stopped ({death.cause}) and its runner killed."
+    if death.code is None:
+        return "The worker's mother process died, and the runner with her."
     memory = f"; its peak memory was {death.peak_memory / MIB:.0f} MiB" if death.peak_memory else ""
     if death.code >= 0:
         return (
             f"The runner's process exited with code {death.code} in the middle of the job{memory}."
         )
-    name = signal.Signals(-death.code).name
+    name = _signal_name(-death.code)
     guess = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
     return f"The runner was killed by {name}{guess}{memory}."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # a real-time one

@@ -25,6 +25,7 @@ from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
+from jobs.statuses import Status
 from jobs.worker import plain, run
 from jobs.worker.context import Side
 from jobs.worker.guard import Guard
@@ -35,6 +36,8 @@ logger = logging.getLogger("jobs.worker")
 
 # How long an idle runner waits for a push. A plain rq job wakes nobody: the next look finds it.
 IDLE_SECONDS = 0.25
+# How long a runner whose worker was declared dead leaves the queues alone.
+REFUSED_SECONDS = 1.0
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 # What PostgreSQL or Redis does when it is down, restarting, or failing over.
 OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
@@ -151,16 +154,19 @@ class _Runner:
         try:
             with unit_of_work():
                 started = self._start(entry_id)
+                status = None if started else self._status(entry_id)
         except OUTAGES:
             # Whether the start was committed nobody knows: the keeper settles it if it was.
             self.unreturned.append(entry_id)
             raise
         if started is not None:
             self._work(started)
-        elif self._is_ours(entry_id):
-            self._drop(entry_id)  # a duplicate, cancelled meanwhile, or running elsewhere
-        else:
+        elif status is None:
             self._run_plain(entry_id, queue)
+        elif status == Status.QUEUED:
+            self._refuse(entry_id)
+        else:
+            self._drop(entry_id)  # a duplicate, cancelled meanwhile, or running elsewhere
 
     def _return_claims(self) -> None:
         if self.unreturned:
@@ -174,8 +180,16 @@ class _Runner:
         return moved[0] if moved else None
 
     @staticmethod
-    def _is_ours(entry_id: str) -> bool:
-        return JobStatus.objects.filter(id__in=job_ids([entry_id])).exists()
+    def _status(entry_id: str) -> str | None:
+        rows = JobStatus.objects.filter(id__in=job_ids([entry_id]))
+        return rows.values_list("status", flat=True).first()
+
+    def _refuse(self, entry_id: str) -> None:
+        """Leave the job to others: this worker was declared dead, and its supervisor will see."""
+        logger.warning("Worker %s may start nothing: it was declared dead", self.orders.worker_name)
+        claim.put_back(client.for_work(), self.orders.worker_id, [entry_id])
+        self._say(say="ended", status="put back", counts=False)
+        time.sleep(REFUSED_SECONDS)
 
     def _drop(self, entry_id: str) -> None:
         claim.forget(client.for_work(), self.orders.worker_id, [entry_id])

@@ -44,9 +44,8 @@ class Slot:
 
     def empty(self) -> None:
         """Take the dead runner out."""
-        if self.end is not None:
-            self.end.close()
-        self.pid = self.end = None
+        self.hang_up()
+        self.pid = None
         self.clear()
 
     def clear(self) -> None:
@@ -80,6 +79,18 @@ class Slot:
         """Send the runner a message; one that is dead doesn't mind."""
         if self.end is not None:
             channel.send(self.end, message)
+
+    def hang_up(self) -> None:
+        """Hear no more of the runner."""
+        if self.end is not None:
+            self.end.close()
+        self.end = None
+
+    def kill_if_due(self) -> None:
+        """Kill the runner if its time is over."""
+        if self.kill_at is not None and time.monotonic() >= self.kill_at:
+            self.was_killed, self.kill_at = True, None
+            self.kill()
 
     def kill(self) -> None:
         """Kill the runner and everything its job has started."""

@@ -17,6 +17,7 @@ from jobs.maintenance import duties
 from jobs.processes import mother
 from jobs.processes.mother import Entry, Mother
 from jobs.worker import crew, registration, runner
+from jobs.worker.options import Options
 
 ENTRIES: Mapping[str, Entry] = {"runner": runner.main, "duties": duties.main}
 
@@ -68,7 +69,7 @@ class Supervisor(Worker):
                 self.name, tuple(self.queue_names()), self._concurrency
             ),
             mother=self._mother or mother.start(ENTRIES),
-            options=crew.Options(
+            options=Options(
                 burst=burst,
                 max_jobs=max_jobs,
                 max_idle_seconds=max_idle_time,

@@ -1,0 +1,15 @@
+"""What `manage.py rqworker` was asked for, as far as its crew needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How long a worker works."""
+
+    burst: bool = False  # until the queues are empty and no runner holds a job
+    max_jobs: int | None = None  # over all runners
+    max_idle_seconds: float | None = None
+    shown_seconds: int = 480  # Redis forgets a silent worker after so long

@@ -1,0 +1,101 @@
+"""Whatever dies of a worker, what it held goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+
+import psutil
+import pytest
+
+from jobs.broker import claim, client, keys
+from jobs.models import JobAttempt
+from tests import jobs, wait
+from tests.workers import Worker, Workers
+
+pytestmark = [pytest.mark.process]
+
+
+def mother_of(worker: Worker) -> psutil.Process:
+    [mother] = psutil.Process(worker.process.pid).children()
+    return mother
+
+
+def test_a_worker_whose_mother_dies_settles_her_jobs_and_starts_itself_anew(
+    workers: Workers,
+) -> None:
+    worker = workers.start("default")
+    job = jobs.Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    former = worker.row.id
+
+    mother_of(worker).kill()
+
+    wait.until("its new row", lambda: worker.row.id != former)
+    lost = JobAttempt.objects.get(job=job)
+    assert lost.message == "The worker's mother process died, and the runner with her."
+    after = jobs.Echo.dispatch()
+    wait.until_status(after, "completed")
+    due = jobs.Echo.dispatch(run_at=timedelta(seconds=0.1))
+    # Sooner than the lease of the duties that died with her.
+    wait.until_status(due, "completed", limit_seconds=5)
+    assert worker.stop() == 0
+
+
+def test_a_worker_that_stops_does_not_start_itself_anew(workers: Workers) -> None:
+    worker = workers.start("default")
+    job = jobs.Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    worker.signal(signal.SIGTERM)
+    wait.until("its word of the stop", lambda: "stops: asked to stop" in worker.log)
+
+    mother_of(worker).kill()
+
+    assert worker.wait() == 0
+    job.refresh_from_db()
+    assert job.status == "retrying"
+
+
+def test_a_death_by_a_signal_without_a_name_is_settled_too(workers: Workers) -> None:
+    job = jobs.KillItself.dispatch(signal_number=signal.SIGRTMIN + 3)
+
+    workers.run("default", "--burst")
+
+    job.refresh_from_db()
+    assert job.status == "failed"
+    assert f"killed by signal {signal.SIGRTMIN + 3}" in job.error
+
+
+def test_an_id_that_no_runner_heard_of_is_put_back(workers: Workers) -> None:
+    worker = workers.start("high")
+    job = jobs.Echo.dispatch()
+    # As if Redis's answer to the claim had been lost.
+    assert claim.take(client.for_work(), ["default"], worker.row.id, count=1)
+
+    wait.until("its return", lambda: client.for_work().llen(keys.queue("default")))
+
+    assert not claim.held(client.for_work(), worker.row.id)
+    workers.start("default")
+    wait.until_status(job, "completed")
+
+
+def test_a_runner_of_a_worker_declared_dead_leaves_the_jobs_to_others(workers: Workers) -> None:
+    silent = workers.start("default", lease=3, heartbeat=0.5)
+    wait.until("its runner", silent.runners)
+    silent.signal(signal.SIGSTOP)  # its runner goes on
+    workers.start("high", lease=3, heartbeat=0.5)
+    row = silent.row
+    wait.until("its death", lambda: type(row).objects.get(id=row.id).dead_at)
+
+    waiting = jobs.Echo.dispatch_many([{}] * 5)
+    time.sleep(3)
+
+    redis = client.for_work()
+    listed = redis.lrange(keys.queue("default"), 0, -1)
+    held = [entry.encode() for entry in claim.held(redis, row.id)]
+    assert {*listed, *held} == {str(job.id).encode() for job in waiting}
+    os.kill(silent.process.pid, signal.SIGCONT)
+    for job in waiting:
+        wait.until_status(job, "completed")
