@@ -48,7 +48,7 @@ class _Faults:
         rest = {"errors_left_out": left_out} if left_out > 0 else {}
         detail = f"{len(self.found):,} things are wrong, listed in errors. No job was made."
         if len(self.found) == 1:
-            detail = f"{self.found[0]['detail']} No job was made."
+            detail = f"{self.found[0]['detail'].removesuffix('.')}. No job was made."
         return Refusal(kind, detail, errors=self.found[:MAX_ERRORS], **rest)
 
 

@@ -48,7 +48,7 @@ def read(query: QueryDict) -> Query:
     if faults:
         raise Refusal(
             problems.INVALID_QUERY,
-            "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults[:10]),
+            " ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults[:10]),
             errors=faults,
         )
     after, size = values.pop("cursor", None), values.pop("page_size", DEFAULT_SIZE)

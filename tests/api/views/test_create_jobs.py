@@ -159,6 +159,14 @@ def test_an_unknown_job_says_which_there_are(client_with):
     assert "No job was made" in body["detail"]
 
 
+def test_a_single_fault_is_told_in_whole_sentences(client_with):
+    body = {"job": "Echo", "params": {"volume": 11}}
+
+    told = problem(post(client_with("run_echo"), body), 400, "invalid-params")["detail"]
+
+    assert told == "volume: is no param of Echo; its params are: value. No job was made."
+
+
 def test_an_unknown_queue_says_which_there_are(client_with):
     body = problem(
         post(client_with("run_echo"), {"job": "Echo", "queue": "nowhere"}), 400, "unknown-queue"
