@@ -85,7 +85,7 @@ class JobViews:
         if not self.model_admin.has_view_permission(request, job):
             raise PermissionDenied
         if job is None:
-            raise Http404(f"There is no job {job_id}; ended jobs are pruned after a while.")
+            raise Http404(f"There is no job {job_id}.")
         return job
 
     def _story(self, request: HttpRequest, job: JobStatus) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: dict[str, Any], out: Output) -> int:
     job = search.job_with_names(job_id(options["id"]))
     if job is None:
-        raise unusable(f"There is no job {options['id']}; old ones are pruned.")
+        raise unusable(f"There is no job {options['id']}: `jobs list` shows the newest.")
     shown = describe.whole(job, search.attempts(job, newest=MAX_ATTEMPTS))
     out.data(shown)
     for sentence in shown["explanation"]:

@@ -136,11 +136,13 @@ def _when(run_at: datetime | timedelta | None) -> dict[str, Any]:
             wait = run_at
             seconds = max(0.0, run_at.total_seconds())  # a long past would overflow as well
             when: dict[str, Any] = {"run_at": None, "wait_seconds": seconds}
-        case _:
+        case datetime():
             if timezone.is_naive(run_at):
                 raise InvalidOption("run_at needs a time zone: 2026-12-01T08:00:00+00:00.")
             wait = run_at - timezone.now()  # only to bound it; the database's clock decides
             when = {"run_at": run_at.isoformat(), "wait_seconds": None}
+        case _:
+            raise InvalidOption("run_at must be an aware datetime, or a timedelta from now.")
     if wait > MAX_WAIT:
         raise InvalidOption(f"run_at is more than {MAX_WAIT.days} days ahead.")
     return when

@@ -66,8 +66,8 @@ def test_an_unknown_queue_is_refused(redis: Redis) -> None:
 
 @pytest.mark.parametrize(
     "run_at",
-    [datetime(2026, 1, 1), timedelta(days=40_000)],  # noqa: DTZ001
-    ids=["naive", "far"],
+    [datetime(2026, 1, 1), timedelta(days=40_000), "tomorrow", 60],  # noqa: DTZ001
+    ids=["naive", "far", "text", "number"],
 )
 def test_a_run_at_that_makes_no_sense_is_refused(redis: Redis, run_at: object) -> None:
     with pytest.raises(InvalidOption, match="run_at"):
