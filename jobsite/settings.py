@@ -109,12 +109,15 @@ TEMPLATES = [
 
 # --- PostgreSQL --------------------------------------------------------------------------------
 DATABASE = environ.Env.db_url_config(DATABASE_URL or "postgres:///jobsite")
+if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        "DATABASE_URL is no address of PostgreSQL: write postgres://user:password@host:5432/name"
+    )
 # libpq's way to name a socket's folder, `?host=/folder`, in the place where Django looks for it.
 DATABASE["HOST"] = DATABASE.get("OPTIONS", {}).pop("host", "") or DATABASE["HOST"]
 DATABASES = {
     "default": {
         **DATABASE,
-        "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
     }

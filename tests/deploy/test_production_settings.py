@@ -28,6 +28,8 @@ def test_djangos_checks_of_a_deployment_find_nothing():
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS has '*'"),
         ({"ALLOWED_HOSTS": "jobs.example.com,*"}, "ALLOWED_HOSTS has '*'"),
         ({"DATABASE_URL": None}, "DATABASE_URL is missing"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is no address of PostgreSQL"),
+        ({"DATABASE_URL": "mysql://root@mysql/jobs"}, "DATABASE_URL is no address of PostgreSQL"),
         ({"REDIS_URL": None}, "REDIS_URL is missing"),
         ({"ENVIRONMENT": "staging"}, "set it to 'production' or 'development'"),
     ],
