@@ -341,3 +341,28 @@ def die_plainly() -> None:
 def sleep_plainly(seconds: float) -> None:
     """Be a plain rq job that takes long."""
     time.sleep(seconds)
+
+
+class FailHalfway(BaseJob):
+    """Fail right after a progress that came too soon to be written."""
+
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        self.progress(1, 4)
+        self.progress(2, 4)
+        raise RuntimeError("halfway")
+
+
+class _NoText(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Unspeakable(BaseJob):
+    """Raise an error whose text can't be had."""
+
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        raise _NoText

@@ -132,5 +132,5 @@ def _is_ours(frames: TracebackType) -> bool:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:  # noqa: BLE001 - an author's __str__ may raise; the attempt must end
+    except BaseException as fault:  # noqa: BLE001 - an author's __str__ may raise; the attempt must end
         return f"(its text can't be had: {type(fault).__name__})"

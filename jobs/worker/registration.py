@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import conf, json_values
 from jobs.errors import NameTaken
@@ -50,7 +50,7 @@ def describe_this_process(name: str, queues: tuple[str, ...], concurrency: int) 
 
 
 def register(identity: Identity) -> tuple[UUID, list[UUID]]:
-    """Insert this worker's row.
+    """Insert this worker's row. Opens its own transaction; two of one name stand in line.
 
     Returns:
         Its id, and the ids of dead workers of this name, which it takes over: rescue their jobs.
@@ -58,6 +58,17 @@ def register(identity: Identity) -> tuple[UUID, list[UUID]]:
     Raises:
         NameTaken: A living worker has this name.
     """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"jobs.worker {identity.name}"],
+            )
+        lost = _dead_namesakes(identity)
+        return _insert(identity), lost
+
+
+def _dead_namesakes(identity: Identity) -> list[UUID]:
     lost = []
     for other in JobWorker.objects.filter(name=identity.name, stopped_at=None, dead_at=None):
         if _is_alive(other, identity):
@@ -66,6 +77,10 @@ def register(identity: Identity) -> tuple[UUID, list[UUID]]:
                 "Choose another --name, or wait until its lease has run out."
             )
         lost.append(other.id)
+    return lost
+
+
+def _insert(identity: Identity) -> UUID:
     worker_id = new_job_id()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -84,7 +99,7 @@ def register(identity: Identity) -> tuple[UUID, list[UUID]]:
                 identity.release,
             ],
         )
-    return worker_id, lost
+    return worker_id
 
 
 def _is_alive(other: JobWorker, identity: Identity) -> bool:

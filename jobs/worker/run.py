@@ -62,6 +62,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
         watch.disarm()
         settled = None
         outcome = _outcome(job, error, watch)
+        context.flush()  # how far it was when it failed
     reset_queries()  # with DEBUG on Django keeps every statement
     return Ran(settlement=_settlement(job, outcome), settled=settled)
 

@@ -267,7 +267,8 @@ class _Runner:
 
     def _recover(self, error: Exception, failures: int) -> None:
         seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-        logger.warning("%s; trying again in %.1f s", str(error).strip() or type(error), seconds)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        logger.warning("%s; trying again in %.1f s", lines[0], seconds)
         discard(connection)
         self.side.close()
         time.sleep(seconds)

@@ -183,3 +183,24 @@ def test_a_job_that_leaves_a_transaction_open_harms_no_other(workers: Workers) -
     broken.refresh_from_db()
     after.refresh_from_db()
     assert (broken.status, after.status) == ("completed", "completed")
+
+
+def test_a_failed_attempt_keeps_the_progress_it_had_reached(workers: Workers) -> None:
+    job = jobs.FailHalfway.dispatch()
+
+    workers.run("default", "--burst")
+
+    job.refresh_from_db()
+    assert (job.status, job.progress["done"]) == ("failed", 2)
+
+
+def test_an_error_whose_text_cannot_be_had_fails_the_attempt_and_no_runner(
+    workers: Workers,
+) -> None:
+    job = jobs.Unspeakable.dispatch()
+
+    workers.run("default", "--burst")
+
+    job.refresh_from_db()
+    assert job.status == "failed"
+    assert "its text can't be had: SystemExit" in job.error
