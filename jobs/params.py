@@ -136,7 +136,8 @@ class ParamsSchema:
             return "is required"
         if kind in _OWN_WORDS and loc and loc[0] in self.redact:
             return "is not valid"
-        return json_values.scrubbed(text, secrets)
+        own = text.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return json_values.scrubbed(own, secrets)
 
     def _names(self) -> str:
         return ", ".join(sorted(self.names)) or "none"

@@ -272,3 +272,24 @@ def test_the_docs_list_every_reserved_name() -> None:
     section = text[text.index("A param may not begin") : text.index("## Options")]
 
     assert set(re.findall(r"`(\w+)`", section)) == RESERVED
+
+
+class Picky(BaseJob):
+    """Has a rule of its own."""
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError("last comes before first")
+
+    def _perform(self) -> None:
+        return None
+
+
+def test_a_class_s_own_rule_speaks_in_its_own_words() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        registry.get("Picky").params.check({"first": 2, "last": 1})
+
+    assert [fault["message"] for fault in caught.value.faults] == ["last comes before first"]

@@ -52,6 +52,8 @@ class Param:
         words = [str(self.schema.get("description", ""))]
         if self.is_required:
             words.append("Required.")
+        if self.is_nullable and self.default is not None:
+            words.append("Empty: null.")
         if self.kind == Kind.LINES:
             words.append("One a line.")
         if self.kind == Kind.JSON:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, transaction
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from jobs import conf
 from jobs.base import BaseJob
@@ -21,6 +21,13 @@ from jobs.builtin.csv_load import Loaded, Staging
 from jobs.builtin.csv_rows import Rejected
 from jobs.builtin.errors import FileRefused, ImportRefused, TableRefused
 from jobs.builtin.truncate_table import is_open
+
+
+def _qualified(table: str) -> str:
+    schema, _, name = table.partition(".")
+    if not (schema and name):
+        raise ValueError("write schema.table, as public.airports")
+    return table
 
 
 class ImportCsv(BaseJob):
@@ -52,11 +59,8 @@ class ImportCsv(BaseJob):
     ]
     table: Annotated[
         str,
-        Field(
-            pattern=r"^[^.]+\..+$",
-            description="The target, schema.table.",
-            examples=["public.airports"],
-        ),
+        AfterValidator(_qualified),
+        Field(description="The target, schema.table.", examples=["public.airports"]),
     ]
     mode: Annotated[
         Literal["append", "replace", "upsert"],

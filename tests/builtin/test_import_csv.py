@@ -104,7 +104,7 @@ def test_another_scheme_is_refused(items):
 @pytest.mark.parametrize(
     ("params", "fault"),
     [
-        ({"table": "items"}, "table"),
+        ({"table": "items"}, "write schema.table"),
         ({"mode": "merge"}, "mode"),
         ({"key": ["code"]}, "key is only for"),
         ({"delimiter": '"'}, "delimiter"),
