@@ -122,9 +122,8 @@ class _Runner:
     guard: Guard
     side: Side = field(default_factory=Side)
     jobs_run: int = 0
-    unreturned: list[str] = field(
-        default_factory=list
-    )  # claimed ids to put back when Redis answers
+    # Claimed ids to put back when Redis answers.
+    unreturned: list[str] = field(default_factory=list)
 
     def loop(self) -> None:
         """Claim and run until drained, or due for replacement."""
