@@ -26,7 +26,7 @@ from jobs.models.job_status import job_ids
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
 from jobs.statuses import Status
-from jobs.worker import plain, run
+from jobs.worker import forks, plain, run
 from jobs.worker.context import Side
 from jobs.worker.guard import Guard
 from jobs.worker.run import Ran
@@ -66,9 +66,7 @@ def main(end: socket.socket, message: channel.Message) -> None:
         # through exec, and the job's own children could no longer be terminated.
         signal.signal(number, _leave_it_to_the_supervisor)
     _mark_connection(orders)
-    os.register_at_fork(
-        before=_hold_signals, after_in_parent=_let_signals, after_in_child=_be_ordinary
-    )
+    forks.keep_children_ordinary()
     watch = Watch()
     guard = Guard(end=end, watch=watch, rationed=orders.rationed)
     threading.Thread(target=guard.run, name="guard", daemon=True).start()
@@ -77,26 +75,6 @@ def main(end: socket.socket, message: channel.Message) -> None:
 
 def _leave_it_to_the_supervisor(_number: int, _frame: object) -> None:
     return
-
-
-# A child that a job forks (multiprocessing) is terminated and interrupted as any process, from its
-# first moment on: our handlers would swallow a signal that comes before they are gone.
-_HELD = (signal.SIGTERM, signal.SIGINT)
-
-
-def _hold_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-
-
-def _let_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
-
-
-def _be_ordinary() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    _let_signals()
 
 
 def application_name(worker_id: UUID, pid: int) -> str:
