@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from datetime import timedelta
 
 import psutil
 import pytest
 
 from jobs.broker import claim, client, keys
+from jobs.lifecycle import control
 from jobs.models import JobAttempt
 from tests import jobs, wait
 from tests.workers import Worker, Workers
@@ -36,6 +36,7 @@ def test_a_worker_whose_mother_dies_settles_her_jobs_and_starts_itself_anew(
     wait.until("its new row", lambda: worker.row.id != former)
     lost = JobAttempt.objects.get(job=job)
     assert lost.message == "The worker's mother process died, and the runner with her."
+    control.cancel([job.id], by="alice")  # its retry would take the only runner for a minute
     after = jobs.Echo.dispatch()
     wait.until_status(after, "completed")
     due = jobs.Echo.dispatch(run_at=timedelta(seconds=0.1))
@@ -90,7 +91,7 @@ def test_a_runner_of_a_worker_declared_dead_leaves_the_jobs_to_others(workers: W
     wait.until("its death", lambda: type(row).objects.get(id=row.id).dead_at)
 
     waiting = jobs.Echo.dispatch_many([{}] * 5)
-    time.sleep(3)
+    wait.until("its runner's refusal", lambda: "may start nothing" in silent.log)
 
     redis = client.for_work()
     listed = redis.lrange(keys.queue("default"), 0, -1)
