@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from jobs.broker import client
+from tests.servers import OwnPostgres, migrated_postgres
 from tests.workers import Workers
 
 
@@ -35,3 +36,13 @@ def workers(transactional_db: None, redis: Redis) -> Iterator[Workers]:
     started = Workers()
     yield started
     started.end()
+
+
+@pytest.fixture
+def own_postgres(transactional_db: None) -> Iterator[OwnPostgres]:
+    """A migrated PostgreSQL that this test may kill; this process and its workers use it.
+
+    Name it before `workers`, which then end first.
+    """
+    with migrated_postgres() as server:
+        yield server
