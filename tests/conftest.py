@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from jobs.broker import client
-from tests.servers import OwnPostgres, migrated_postgres
+from tests.servers import OwnPostgres, OwnRedis, migrated_postgres, own_redis_for
 from tests.workers import Workers
 
 
@@ -36,6 +36,16 @@ def workers(transactional_db: None, redis: Redis) -> Iterator[Workers]:
     started = Workers()
     yield started
     started.end()
+
+
+@pytest.fixture
+def own_redis(settings) -> Iterator[OwnRedis]:
+    """A Redis that this test may kill or pause; this process and its workers use it.
+
+    Name it after `workers`: the shared one is emptied before it takes its place.
+    """
+    with own_redis_for(settings) as server:
+        yield server
 
 
 @pytest.fixture

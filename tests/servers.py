@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from django.core.management import call_command
 from django.db import connection, connections
 
+from jobs.broker import client
 from jobs.dev import launch, postgres, valkey
 from jobs.dev.folder import Folder
 from jobs.dev.postgres import Postgres
 from jobs.dev.valkey import Valkey
+from jobs.dispatch import outbox
 from tests import wait
 
 
@@ -141,6 +144,30 @@ class OwnPostgres:
                 return cursor.fetchall()
         finally:
             other.close()
+
+
+@contextmanager
+def own_redis_for(settings: Any) -> Iterator[OwnRedis]:
+    """Within, this process and the workers it starts use a Redis of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="own-redis-"))
+    server = OwnRedis.in_folder(folder)
+    server.start()
+    settings.RQ_REDIS_URL = server.url
+    settings.RQ_QUEUES = {
+        name: {**queue, "URL": server.url} for name, queue in settings.RQ_QUEUES.items()
+    }
+    _forget_redis()
+    try:
+        yield server
+    finally:
+        server.kill()
+        _forget_redis()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_redis() -> None:
+    client._client.cache_clear()
+    outbox.breaker.close()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from jobs import conf
+from jobs.broker import keys
 
 # What the other rooms pass on without knowing it.
 Client = Redis
@@ -20,19 +21,28 @@ Client = Redis
 Unreachable = RedisError
 
 # Together they bound a dispatch against a hung Redis to half a second.
-_PUSH_CONNECT_SECONDS = 0.2
-_PUSH_ANSWER_SECONDS = 0.25
+PUSH_CONNECT_SECONDS = 0.2
+PUSH_ANSWER_SECONDS = 0.25
 _WORK_SECONDS = 5.0
 
 
 def for_push() -> Redis:
     """Return the connection that a dispatch uses: it gives up within half a second."""
-    return _client(os.getpid(), _PUSH_CONNECT_SECONDS, _PUSH_ANSWER_SECONDS)
+    return _client(os.getpid(), PUSH_CONNECT_SECONDS, PUSH_ANSWER_SECONDS)
 
 
 def for_work() -> Redis:
     """Return the connection that workers, duties and pages use: it gives up after five seconds."""
     return _client(os.getpid(), _WORK_SECONDS, _WORK_SECONDS)
+
+
+def try_write() -> None:
+    """Write to Redis what is gone at once; as quick to give up as a dispatch.
+
+    Raises:
+        Unreachable: It doesn't take writes: hung, down, loading, read-only, full.
+    """
+    for_push().set(keys.PROBE, "", px=1)
 
 
 @cache

@@ -7,6 +7,7 @@ from rq.defaults import RQ_KEY_PREFIX as RQ
 QUEUES = f"{RQ}:queues"
 WORKERS = f"{RQ}:workers"
 EPOCH = "jobs:epoch"  # gone after a flush: then the relay asks for every queued row
+PROBE = "jobs:probe"  # stands for a millisecond: does Redis take writes?
 SUSPENDED = f"{RQ}:suspended"
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -15,29 +14,13 @@ from jobs import registry
 from jobs.broker import client, commands, registries
 from jobs.broker import push as broker_push
 from jobs.broker.push import Entry
+from jobs.dispatch.breaker import Breaker
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
 logger = logging.getLogger("jobs.dispatch")
 
-# After a failed push nobody tries for so long: a Redis that hangs delays one dispatch, not each.
-PAUSE_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class _Breaker:
-    """Whether this process leaves Redis alone for a moment."""
-
-    closed_at: float = field(default=0.0)  # time.monotonic()
-
-    def is_open(self) -> bool:
-        return time.monotonic() < self.closed_at
-
-    def trip(self) -> None:
-        self.closed_at = time.monotonic() + PAUSE_SECONDS
-
-
-_breaker = _Breaker()
+breaker = Breaker()
 
 
 def entry_of(job: JobStatus) -> Entry:
@@ -94,12 +77,12 @@ def _batch_of_this_savepoint() -> _Batch | None:
 
 def push(jobs: Sequence[JobStatus], *, at_head: bool = False) -> bool:
     """Push queued `jobs` now. Returns whether Redis has them; logs why not."""
-    if _breaker.is_open():
+    if breaker.is_open:
         return False
     try:
         broker_push.push(client.for_push(), [entry_of(job) for job in jobs], at_head=at_head)
     except client.Unreachable as error:
-        _breaker.trip()
+        breaker.trip()
         logger.warning(
             "Redis is unreachable: the relay will push %d job(s) later (%s)",
             len(jobs),
@@ -143,10 +126,10 @@ def _after_commit(otherwise: str, write: Callable[[], None]) -> None:
 
 
 def _try(otherwise: str, write: Callable[[], None]) -> None:
-    if _breaker.is_open():
+    if breaker.is_open:
         return
     try:
         write()
     except client.Unreachable as error:
-        _breaker.trip()
+        breaker.trip()
         logger.warning("Redis is unreachable: %s (%s)", otherwise, error)

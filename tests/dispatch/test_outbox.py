@@ -24,11 +24,11 @@ pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 def dead_redis(settings, tmp_path):
     """A Redis that isn't there; the breaker is as new before and after."""
     place = {"URL": f"unix://{tmp_path}/nobody.sock"}
-    outbox._breaker.closed_at = 0
+    outbox.breaker.close()
     client._client.cache_clear()
     settings.RQ_QUEUES = {name: {**queue, **place} for name, queue in settings.RQ_QUEUES.items()}
     yield
-    outbox._breaker.closed_at = 0
+    outbox.breaker.close()
     client._client.cache_clear()
 
 

@@ -20,9 +20,9 @@ def production_times(settings) -> None:
 @pytest.fixture
 def redis(redis: Redis) -> Iterator[Redis]:
     """The tests' Redis; what an earlier test found unreachable is forgotten."""
-    outbox._breaker.closed_at = 0.0
+    outbox.breaker.close()
     yield redis
-    outbox._breaker.closed_at = 0.0
+    outbox.breaker.close()
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def dead_redis(redis: Redis, settings) -> Iterator[Callable[[], Redis]]:
     def revive() -> Redis:
         settings.RQ_QUEUES = living
         client._client.cache_clear()
-        outbox._breaker.closed_at = 0.0
+        outbox.breaker.close()
         return redis
 
     address = "unix:///nonexistent/redis.sock"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -80,7 +81,7 @@ def test_a_check_that_broke_off_is_begun_anew_and_loses_nothing(checked: Redis, 
     newer = pushed(1)
     with monkeypatch.context() as patch:
         # Redis falls silent when the first rows are pushed.
-        patch.setattr(outbox._breaker, "closed_at", float("inf"))
+        patch.setattr(outbox.breaker, "_tripped_at", time.monotonic())
         with pytest.raises(client.Unreachable):
             relay.push_lost()
     assert listed(checked) == []

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from jobs.broker import client
-from jobs.dispatch import outbox
 from jobs.maintenance import relay
 from jobs.models import JobAttempt, JobStatus
 from tests import wait
@@ -19,28 +13,6 @@ from tests.servers import OwnRedis
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def own_redis(settings) -> Iterator[OwnRedis]:
-    """A Redis that this test may kill; this process and the workers it starts use it."""
-    folder = Path(tempfile.mkdtemp(prefix="own-redis-"))
-    server = OwnRedis.in_folder(folder)
-    server.start()
-    settings.RQ_REDIS_URL = server.url
-    settings.RQ_QUEUES = {
-        name: {**queue, "URL": server.url} for name, queue in settings.RQ_QUEUES.items()
-    }
-    _forget_redis()
-    yield server
-    server.kill()
-    _forget_redis()
-    shutil.rmtree(folder)
-
-
-def _forget_redis() -> None:
-    client._client.cache_clear()
-    outbox._breaker.closed_at = 0.0
 
 
 def dispatch(count: int) -> list[JobStatus]:
