@@ -15,6 +15,7 @@ from jobs.dispatch.create import Request
 from jobs.errors import InvalidDeclaration, JobError
 from jobs.models import JobStatus
 from jobs.params import ParamsSchema
+from jobs.retention import Retention
 from jobs.retry import Backoff, BackoffFunction
 from jobs.spec import JobSpec
 from jobs.worker.context import Context
@@ -52,6 +53,8 @@ class BaseJob:
     discard_on: ClassVar[tuple[type[BaseException], ...]] = ()
     atomic: ClassVar[bool] = False  # the job's own writes and its `completed` are one commit
     tags: ClassVar[tuple[str, ...]] = ()
+    # How long its ended jobs are kept: all alike, or by status; timedelta.max keeps for ever.
+    retention: ClassVar[Retention | timedelta | None] = None
     redact: ClassVar[tuple[str, ...]] = ()  # params hidden in Redis, logs, admin, API and errors
 
     spec: ClassVar[JobSpec]
@@ -165,7 +168,7 @@ _DISPATCH_KEYWORDS = frozenset({"queue", "run_at", "tags", "created_by", "params
 _TO_COME = frozenset(
     {
         "about", "checkpoint", "depends_on", "limit", "log", "on_conflict", "on_failed", "rate",
-        "retention", "start_before", "step", "unique", "upgrade_params",
+        "start_before", "step", "unique", "upgrade_params",
     }
 )  # fmt: skip
 RESERVED = (
@@ -200,7 +203,23 @@ def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchem
         discard_on=cls.discard_on,
         atomic=cls.atomic,
         tags=cls.tags,
+        retention=_retention(cls),
     )
+
+
+def _retention(cls: type[BaseJob]) -> Retention:
+    match cls.retention:
+        case None:
+            return Retention()
+        case Retention():
+            return cls.retention
+        case timedelta() if cls.retention > timedelta(0):
+            return Retention.of_all(cls.retention)
+        case wrong:
+            raise InvalidDeclaration(
+                f"{cls.__name__}: retention must be a positive timedelta or a "
+                f"Retention(completed=..., failed=..., cancelled=...), not {wrong!r}"
+            )
 
 
 def _performer(schema: ParamsSchema) -> Callable[[Mapping[str, Any], Context], Any]:

@@ -41,6 +41,12 @@ class Conf:
     relay_interval: timedelta = timedelta(seconds=1)
     lost_after: timedelta = timedelta(seconds=5)  # queued for so long and not in Redis: push again
 
+    # The prune: how long ended jobs are kept; timedelta.max keeps for ever.
+    retention_completed: timedelta = timedelta(days=7)
+    retention_failed: timedelta = timedelta(days=30)
+    retention_cancelled: timedelta = timedelta(days=30)
+    prune_interval: timedelta = timedelta(minutes=1)
+
     # Bounds, in bytes.
     max_params_bytes: int = MIB
     max_result_bytes: int = MIB

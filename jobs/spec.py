@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from jobs import json_values
 from jobs.errors import InvalidDeclaration
 from jobs.params import ParamsSchema
+from jobs.retention import Retention
 from jobs.retry import Backoff, BackoffFunction
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,89}")
@@ -38,6 +39,7 @@ class JobSpec:
     backoff: Backoff | BackoffFunction | None = None
     atomic: bool = False
     tags: tuple[str, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
     def __post_init__(self) -> None:
         for fault in self._faults():

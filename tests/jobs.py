@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from jobs.base import BaseJob
 from jobs.errors import Cancel, Snooze
+from jobs.retention import Retention
 from jobs.retry import Backoff
 
 
@@ -366,3 +367,30 @@ class Unspeakable(BaseJob):
 
     def _perform(self) -> Any:
         raise _NoText
+
+
+class KeptForAnHour(BaseJob):
+    """Be gone an hour after the end."""
+
+    retention = timedelta(hours=1)
+
+    def _perform(self) -> None:
+        return None
+
+
+class FailuresKept(BaseJob):
+    """Keep what failed for ever, the rest as the settings say."""
+
+    retention = Retention(failed=timedelta.max)
+
+    def _perform(self) -> None:
+        return None
+
+
+class KeptForEver(BaseJob):
+    """Keep every row."""
+
+    retention = timedelta.max
+
+    def _perform(self) -> None:
+        return None

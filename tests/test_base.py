@@ -17,6 +17,7 @@ from pydantic import Field, Json, Secret, SecretStr
 from jobs import registry
 from jobs.base import RESERVED, BaseJob
 from jobs.errors import DuplicateJob, InvalidDeclaration, InvalidParams, JobError
+from jobs.retention import Retention
 from tests import jobs
 
 
@@ -177,11 +178,28 @@ def test_a_param_may_not_bear_a_reserved_name(name: str) -> None:
         ("redact = ('password',)", "redact names 'password'"),
         ("job_name = 'with space'", "is no name for a job"),
         ("backoff = 5", "backoff must be"),
+        ("retention = 7", "retention must be a positive timedelta or a Retention("),
+        ("retention = timedelta(0)", "retention must be a positive timedelta"),
         ("def backoff(self, attempt, error): pass", "must be a @staticmethod"),
     ],
 )
 def test_a_wrong_declaration_says_what_to_do(body: str, says: str) -> None:
     assert says in refusal(body)
+
+
+@pytest.mark.parametrize("kept", [7, timedelta(0), timedelta(days=-1), "7d"])
+def test_a_retention_of_no_positive_length_is_refused(kept: object) -> None:
+    with pytest.raises(ValueError, match="failed must be a positive timedelta"):
+        Retention(failed=kept)
+
+
+def test_a_retention_is_for_all_ways_to_end_or_by_status() -> None:
+    week = timedelta(days=7)
+
+    assert registry.get("KeptForAnHour").retention == Retention.of_all(timedelta(hours=1))
+    assert registry.get("FailuresKept").retention == Retention(failed=timedelta.max)
+    assert registry.get("Echo").retention == Retention()
+    assert Retention.of_all(week) == Retention(completed=week, failed=week, cancelled=week)
 
 
 def test_an_inherited_param_needs_its_annotation_again() -> None:

@@ -26,6 +26,8 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"QUEUE": "nosuch"}, "jobs.E002"),
         ({"TIMEOUT": 600}, "jobs.E005"),
         ({"GRACE": timedelta(0)}, "jobs.E005"),
+        ({"RETENTION_FAILED": None}, "jobs.E005"),
+        ({"RETENTION_COMPLETED": 7}, "jobs.E005"),
         ({"MAX_ATTEMPTS": 0}, "jobs.E005"),
         ({"MAX_ATTEMPTS": True}, "jobs.E005"),
         ({"BEHIND_POOLER": "yes"}, "jobs.E005"),

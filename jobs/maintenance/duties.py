@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from jobs import conf
 from jobs.broker.client import Unreachable
-from jobs.maintenance import leader, relay, rescue
+from jobs.maintenance import leader, prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes.connection import unit_of_work
 
@@ -132,7 +132,7 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         _do_due([seek], lambda: True)
         return leadership.leads and not stop.is_set()
 
-    duties = _duties(settings, may_go_on)
+    duties = _duties(settings, may_go_on, stop)
     try:
         while not stop.is_set():
             _do_due([seek], lambda: True)
@@ -143,7 +143,7 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         _end(leadership)
 
 
-def _duties(settings: conf.Conf, may_go_on: Callable[[], bool]) -> list[Duty]:
+def _duties(settings: conf.Conf, may_go_on: Callable[[], bool], stop: Stop) -> list[Duty]:
     relay_seconds = settings.relay_interval.total_seconds()
     short = [
         Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds),
@@ -164,7 +164,19 @@ def _duties(settings: conf.Conf, may_go_on: Callable[[], bool]) -> list[Duty]:
         verb=partial(relay.push_lost, meanwhile),
         interval_seconds=max(relay_seconds, settings.lost_after.total_seconds() / 3),
     )
-    return [*short, push_lost]
+
+    def rest(seconds: float) -> bool:
+        # To delete a million rows takes minutes: likewise, and the database has a rest.
+        stop.wait(seconds)
+        _do_due([*short, push_lost], may_go_on)
+        return may_go_on()
+
+    prune_old = Duty(
+        name="prune",
+        verb=partial(prune.prune, rest),
+        interval_seconds=settings.prune_interval.total_seconds(),
+    )
+    return [*short, push_lost, prune_old]
 
 
 def _do_due(duties: list[Duty], may_go_on: Callable[[], bool]) -> None:

@@ -164,6 +164,13 @@ class JobStatus(models.Model):
             ),
             # Newest first, for lists.
             models.Index(fields=["-created_at", "-id"], name="job_statuses_newest"),
+            # The prune, which reads each class and status from its oldest end; living rows, and so
+            # dispatch and start, have no part in it.
+            models.Index(
+                fields=["job_class", "status", "finished_at"],
+                name="job_statuses_ended",
+                condition=models.Q(finished_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from redis import Redis
 
 from jobs.dispatch import outbox
-from jobs.maintenance import duties, leader, relay
+from jobs.maintenance import duties, leader, prune, relay
 from jobs.maintenance.duties import Duty
 from jobs.models import JobStatus, Lease
 from jobs.statuses import Status
@@ -119,6 +119,28 @@ class TestRunning:
             pushed_before = len(seen)
 
         assert pushed_before < 40
+
+    def test_while_many_jobs_are_pruned_other_duties_have_their_turn(self, monkeypatch):
+        for _ in range(500):
+            make_job(status=Status.COMPLETED, finished_at=timezone.now() - timedelta(days=8))
+        job = make_job(status=Status.SCHEDULED)
+        delete, seen = prune._delete, []
+
+        def slow(*given: object) -> object:
+            # The job comes due with the first batch, long after the promotion of this round.
+            JobStatus.objects.filter(id=job.id, status="scheduled").update(due_at=timezone.now())
+            seen.append(is_queued(job))
+            threading.Event().wait(0.3)
+            return delete(*given)
+
+        monkeypatch.setattr(prune, "_delete", slow)
+        monkeypatch.setattr(prune, "LONGEST_SECONDS", 0.0)  # ever smaller batches
+        with running():
+            until(lambda: True in seen)
+            left = JobStatus.objects.filter(status=Status.COMPLETED).count()
+
+        assert left > 0
+        assert seen[0] is False
 
     def test_without_redis_due_jobs_are_still_queued(self, dead_redis: Callable[[], Redis]):
         job = make_job(status=Status.SCHEDULED, due_at=timezone.now())

@@ -1,0 +1,235 @@
+"""The prune: ended jobs past their retention are deleted with their attempts, a few at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import connection
+
+from jobs import conf, registry
+from jobs.models import clock, locking
+from jobs.retention import Retention
+from jobs.statuses import TERMINAL, Status
+
+logger = logging.getLogger("jobs.maintenance")
+
+BATCH = 1_000  # jobs that one statement deletes at most
+FIRST_BATCH = 125
+# A statement that takes longer than this makes the next one smaller: a row may be megabytes.
+LONGEST_SECONDS = 0.25
+# The pause after a statement, in its own durations: a busy database is left alone for longer.
+REST_SHARE = 2.0
+LONGEST_REST_SECONDS = 0.5
+# The rescue, the job pages and `jobs show` name a worker by its row; attempts keep its name.
+WORKERS_KEPT = timedelta(days=7)
+# No row is so old, and PostgreSQL knows no moment that is much older.
+_FOR_EVER = timedelta(days=365_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which ended jobs are meant; what is left out leaves none out."""
+
+    statuses: tuple[Status, ...] = ()  # any of them
+    job: str = ""
+    older_than: timedelta | None = None  # in place of every retention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The ended jobs of one class in one status, and how long they are kept."""
+
+    job_class: str
+    status: Status
+    kept: timedelta
+
+
+@dataclass(slots=True, kw_only=True)
+class Pace:
+    """How many jobs the next statement deletes, and how long to rest before it."""
+
+    largest: int = BATCH
+    size: int = FIRST_BATCH
+    rest_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.size = min(self.size, self.largest)
+
+    def learn(self, took_seconds: float) -> None:
+        """Take the duration of the last statement into account."""
+        if took_seconds > LONGEST_SECONDS:
+            self.size = max(1, self.size // 2)
+        else:
+            self.size = min(self.size * 2, self.largest)
+        self.rest_seconds = min(took_seconds * REST_SHARE, LONGEST_REST_SECONDS)
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+def prune(rest: Callable[[float], bool] = _sleep, *, batch: int = BATCH) -> int:
+    """Delete ended jobs past their retention, and the rows of workers that ended long ago.
+
+    Opens its own transactions, one for each batch. What somebody else holds is left to the next
+    pass; a job that is retried meanwhile stays. The runs of schedules stay, without their jobs.
+
+    Args:
+        rest: Called after each batch with the seconds to pause; after a no the next pass goes on.
+        batch: How many jobs one statement deletes at most.
+
+    Returns:
+        How many jobs were deleted.
+    """
+    pace, count = Pace(largest=batch), 0
+    for lane in lanes(Selection()):
+        for deleted in batches(lane, pace):
+            count += deleted
+            if not rest(pace.rest_seconds):
+                return _report(count)
+    _delete_workers()
+    return _report(count)
+
+
+def _report(count: int) -> int:
+    if count:
+        logger.info("Pruned %d jobs", count)
+    return count
+
+
+def lanes(where: Selection) -> list[Lane]:
+    """Return what of the ended jobs may be past its retention, by class and status.
+
+    One statement: two or three pages of `job_statuses_ended` for each class and status there is.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_classes_and_statuses())
+        found = [(job_class, Status(status)) for job_class, status in cursor.fetchall()]
+    wanted = [
+        Lane(
+            job_class=job_class,
+            status=status,
+            kept=_kept(job_class, status) if where.older_than is None else where.older_than,
+        )
+        for job_class, status in found
+        if status in (where.statuses or TERMINAL) and where.job in {"", job_class}
+    ]
+    return [lane for lane in wanted if lane.kept < _FOR_EVER]
+
+
+def _kept(job_class: str, status: Status) -> timedelta:
+    # Rows of a class that this code doesn't know follow the settings.
+    spec = registry.find(job_class)
+    own = Retention() if spec is None else spec.retention
+    settings = conf.current()
+    match status:
+        case Status.COMPLETED:
+            return own.completed or settings.retention_completed
+        case Status.FAILED:
+            return own.failed or settings.retention_failed
+        case Status.CANCELLED:
+            return own.cancelled or settings.retention_cancelled
+        case _:
+            return timedelta.max
+
+
+def count(lane: Lane) -> int:
+    """Count the jobs of `lane` that are past their retention."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM job_statuses j WHERE {_is_old()}", _old(lane))
+        row = cursor.fetchone()
+    number: int = row[0]
+    return number
+
+
+def batches(lane: Lane, pace: Pace) -> Iterator[int]:
+    """Delete the jobs of `lane` that are past their retention; yield how many each batch deleted.
+
+    One statement and transaction a batch, by `job_statuses_ended` from where the last one ended:
+    what is deleted but not yet vacuumed is not read again.
+    """
+    since: datetime | str = "-infinity"
+    while True:
+        size, begun = pace.size, time.monotonic()
+        deleted, since = locking.repeat_on_conflict(partial(_delete, lane, since, size))
+        pace.learn(time.monotonic() - begun)
+        if deleted:
+            yield deleted
+        if deleted < size:
+            return
+
+
+def _delete(lane: Lane, since: datetime | str, size: int) -> tuple[int, datetime | str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_deletion(), [*_old(lane), since, size])
+        deleted, newest = cursor.fetchone()
+    return deleted, newest or since
+
+
+def _old(lane: Lane) -> list[str | float]:
+    return [lane.job_class, lane.status.value, lane.kept.total_seconds()]
+
+
+def _is_old() -> str:
+    # All that a job must be to be deleted; whatever is to keep a job one day (a living dependent)
+    # belongs here.
+    return f"""j.job_class = %s AND j.status = %s
+                AND j.finished_at <= {clock.NOW} - make_interval(secs => %s)"""
+
+
+def _deletion() -> str:
+    # A person may be retrying a job of the batch: a row that they hold is skipped, and one that
+    # they have just moved is looked at again under the lock, and no longer fits.
+    return f"""
+        WITH old AS MATERIALIZED (
+            SELECT j.id, j.finished_at FROM job_statuses j
+            WHERE {_is_old()} AND j.finished_at >= %s::timestamptz
+            ORDER BY j.finished_at LIMIT %s FOR UPDATE SKIP LOCKED),
+        runs AS (
+            UPDATE job_schedule_runs SET job_id = NULL
+            WHERE job_id = ANY(ARRAY(SELECT id FROM old))),
+        attempts AS (
+            DELETE FROM job_attempts WHERE job_id = ANY(ARRAY(SELECT id FROM old))),
+        gone AS (
+            DELETE FROM job_statuses WHERE id = ANY(ARRAY(SELECT id FROM old)) RETURNING 1)
+        SELECT (SELECT count(*) FROM gone), (SELECT max(finished_at) FROM old)
+    """
+
+
+def _classes_and_statuses() -> str:
+    # A loose index scan: one descent for each that there is, however many rows it has.
+    following = """
+        SELECT job_class, status FROM job_statuses j
+        WHERE finished_at IS NOT NULL {} ORDER BY job_class, status LIMIT 1"""
+    return f"""
+        WITH RECURSIVE lane AS (
+            ({following.format("")})
+            UNION ALL
+            SELECT n.job_class, n.status FROM lane l, LATERAL ({
+        following.format("AND (j.job_class, j.status) > (l.job_class, l.status)")
+    }) AS n)
+        SELECT job_class, status FROM lane
+    """
+
+
+def _delete_workers() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_workers_deletion(), [WORKERS_KEPT.total_seconds(), BATCH])
+
+
+def _workers_deletion() -> str:
+    # A dead worker's jobs are settled first: their attempts name it.
+    return f"""
+        DELETE FROM job_workers WHERE id = ANY(ARRAY(
+            SELECT w.id FROM job_workers w
+            WHERE greatest(w.stopped_at, w.dead_at) <= {clock.WALL} - make_interval(secs => %s)
+                AND NOT EXISTS (SELECT 1 FROM job_statuses j
+                    WHERE j.status = 'started' AND j.worker_id = w.id)
+            ORDER BY w.id LIMIT %s FOR UPDATE OF w SKIP LOCKED))
+    """
