@@ -2,54 +2,94 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import cast
 from uuid import UUID
 
 from redis import Redis
 from redis.commands.core import Script
 
+from jobs import conf
 from jobs.broker import keys
+
+logger = logging.getLogger("jobs.broker")
+
+# What rq takes for an id; anything longer was put there to do harm.
+_ENTRY_ID = re.compile(rb"[A-Za-z0-9_-]{1,200}")
+_ID = "local function is_id(text) return #text <= 200 and text:find('^[%w_-]+$') end\n"
 
 # One script, so that no death of the taker leaves an id in neither place. A token stays in the
 # wake list while ids are left, so that the next idle runner looks as well.
-_TAKE = """
-local taken = {}
-if redis.call('EXISTS', KEYS[#KEYS]) == 1 then
-  return taken
+_TAKE = (
+    _ID
+    + """
+local taken, odd = {}, {}
+local odd_key = KEYS[#KEYS]
+if redis.call('EXISTS', KEYS[#KEYS - 1]) == 1 then
+  return {taken, odd}
 end
+-- A key of another type must fail before an id has left its list.
+redis.call('HLEN', KEYS[1])
 local left = tonumber(ARGV[1])
-for i = 2, #KEYS - 1, 2 do
+for i = 2, #KEYS - 2, 2 do
   if left > 0 then
-    local ids = redis.call('LPOP', KEYS[i], left)
-    if ids then
-      for _, id in ipairs(ids) do
+    local ids = redis.pcall('LPOP', KEYS[i], left)
+    if ids and ids.err then
+      if #taken + #odd == 0 then return ids end
+      break
+    end
+    for _, id in ipairs(ids or {}) do
+      left = left - 1
+      if is_id(id) then
         redis.call('HSET', KEYS[1], id, ARGV[i / 2 + 1])
         taken[#taken + 1] = ARGV[i / 2 + 1]
         taken[#taken + 1] = id
+      else
+        redis.pcall('RPUSH', odd_key, ARGV[i / 2 + 1] .. ' ' .. id:sub(1, 1000))
+        odd[#odd + 1] = ARGV[i / 2 + 1]
+        odd[#odd + 1] = id:sub(1, 60)
       end
-      left = left - #ids
     end
   end
   if redis.call('EXISTS', KEYS[i]) == 1 then
-    redis.call('LPUSH', KEYS[i + 1], '1')
-    redis.call('LTRIM', KEYS[i + 1], 0, 0)
+    redis.pcall('LPUSH', KEYS[i + 1], '1')
+    redis.pcall('LTRIM', KEYS[i + 1], 0, 0)
   end
 end
-return taken
+if #odd > 0 then
+  redis.pcall('LTRIM', odd_key, -1000, -1)
+  redis.pcall('EXPIRE', odd_key, 86400)
+end
+return {taken, odd}
 """
+)
 
-# Ids go back to the head in the order given; only those that this worker still holds.
+# Ids go back to the head in the order given; only those that this worker still holds. What names a
+# queue that isn't one of ours is no longer claimed, and no longer proven pushed: the relay's.
 _PUT_BACK = """
-for i = #ARGV, 1, -1 do
+local count = tonumber(ARGV[1])
+local number_by_queue = {}
+for i = 1, count do number_by_queue[ARGV[1 + i]] = i end
+local stray = {}
+for i = #ARGV, count + 2, -1 do
   local queue = redis.call('HGET', KEYS[1], ARGV[i])
   if queue then
+    local number = number_by_queue[queue]
+    if number then
+      redis.call('LPUSH', KEYS[2 * number], ARGV[i])
+      redis.pcall('LPUSH', KEYS[2 * number + 1], '1')
+      redis.pcall('LTRIM', KEYS[2 * number + 1], 0, 0)
+    else
+      redis.pcall('HDEL', KEYS[#KEYS] .. ARGV[i], 'claim')
+      stray[#stray + 1] = ARGV[i]
+    end
     redis.call('HDEL', KEYS[1], ARGV[i])
-    redis.call('LPUSH', KEYS[2] .. queue, ARGV[i])
-    redis.call('LPUSH', KEYS[3] .. queue, '1')
-    redis.call('LTRIM', KEYS[3] .. queue, 0, 0)
   end
 end
+return stray
 """
 
 
@@ -62,16 +102,24 @@ def take(
     worker's claims until `forget` or `put_back`: after its death they can be found.
 
     Returns:
-        Pairs of queue and entry id. An id is any text that stood in the list, ours or not.
+        Pairs of queue and entry id. Ours or plain rq's; what can be no id is put aside.
     """
-    script = _script(client, _TAKE)
     key_list = [keys.claims(worker_id)]
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
-    key_list.append(keys.SUSPENDED)
-    raw: list[bytes] = script(keys=key_list, args=[count, *queues])
-    texts = [text(item) for item in raw]
-    return list(zip(texts[::2], texts[1::2], strict=True))
+    key_list += [keys.SUSPENDED, keys.ODD]
+    while True:
+        raw, odd = _script(client, _TAKE)(keys=key_list, args=[count, *queues])
+        for queue, start in zip(odd[::2], odd[1::2], strict=True):
+            logger.error(
+                "An entry of queue %s is no id and was put aside, into %s: %r",
+                queue.decode(),
+                keys.ODD,
+                start,
+            )
+        if raw or not odd:
+            texts = [item.decode() for item in raw]
+            return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def wait(client: Redis, queues: Sequence[str], *, seconds: float) -> None:
@@ -87,22 +135,37 @@ def forget(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
 
 def put_back(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
     """Put claimed `ids` back to the heads of their queues, in this order."""
-    if ids:
-        _script(client, _PUT_BACK)(
-            keys=[keys.claims(worker_id), keys.queue(""), keys.wake("")], args=list(ids)
+    if not ids:
+        return
+    queues = conf.current().queues
+    key_list = [keys.claims(worker_id)]
+    for queue in queues:
+        key_list += [keys.queue(queue), keys.wake(queue)]
+    key_list.append(keys.entry(""))
+    strays = _script(client, _PUT_BACK)(keys=key_list, args=[len(queues), *queues, *ids])
+    for entry in strays:
+        logger.error(
+            "Entry %s was claimed from a queue that is not in RQ_QUEUES: dropped. A job's row "
+            "stays, and is pushed again.",
+            entry.decode(),
         )
 
 
 def held(client: Redis, worker_id: UUID) -> Mapping[str, str]:
-    """Return what a worker has claimed and not started: entry id -> queue."""
+    """Return what a worker has claimed and not started: entry id -> queue.
+
+    Drops what nobody can have claimed: `take` records ids only.
+    """
+    claims = cast("dict[bytes, bytes]", client.hgetall(keys.claims(worker_id)))
+    odd = [entry for entry in claims if not _ENTRY_ID.fullmatch(entry)]
+    if odd:
+        client.hdel(keys.claims(worker_id), *odd)
+        logger.error("Claims of worker %s that are no ids were dropped: %.200r", worker_id, odd)
     return {
-        text(entry): text(queue) for entry, queue in client.hgetall(keys.claims(worker_id)).items()
+        entry.decode(): queue.decode(errors="replace")
+        for entry, queue in claims.items()
+        if entry not in odd
     }
-
-
-def text(raw: bytes | str) -> str:
-    """Return what Redis holds as text; an id that isn't UTF-8 is nobody's."""
-    return raw if isinstance(raw, str) else raw.decode(errors="replace")
 
 
 @cache

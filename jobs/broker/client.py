@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from jobs import conf
-from jobs.broker import keys
+from jobs.broker import keys, poison
 
 # What the other rooms pass on without knowing it.
 Client = Redis
@@ -57,4 +57,4 @@ def _client(_pid: int, connect_seconds: float, answer_seconds: float) -> Redis:
         # A repeated EXEC would push twice; and our callers have the relay behind them.
         "retry": Retry(NoBackoff(), 0),
     }
-    return client
+    return poison.Proof(connection_pool=pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,6 +10,9 @@ from uuid import UUID
 from redis import Redis
 
 from jobs.broker import keys
+
+# A job's id and its claim, as registries.record_start writes them.
+_MEMBER = re.compile(rb"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9][0-9]{0,9})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +71,17 @@ def running(client: Redis, queues: Sequence[str]) -> list[Running]:
             pipe.hget(keys.execution(job_id, claim), "worker_name")
         names = pipe.execute()
     return [
-        Running(job_id=job_id, claim=claim, queue=queue, worker_name=(name or b"").decode())
+        Running(
+            job_id=job_id,
+            claim=claim,
+            queue=queue,
+            worker_name=(name or b"").decode(errors="replace"),
+        )
         for (queue, job_id, claim), name in zip(found, names, strict=True)
     ]
 
 
 def _attempt(member: bytes) -> tuple[UUID, int] | None:
-    job_id, _, claim = member.decode(errors="replace").partition(":")
-    if not claim.isdecimal():
-        return None
-    try:
-        return UUID(job_id), int(claim)
-    except ValueError:
-        return None
+    # Only as we write it: what is written otherwise could not be taken out again.
+    found = _MEMBER.fullmatch(member)
+    return (UUID(found[1].decode()), int(found[2])) if found else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rq.defaults import RQ_KEY_PREFIX as RQ
 
 QUEUES = f"{RQ}:queues"
@@ -9,6 +11,7 @@ WORKERS = f"{RQ}:workers"
 EPOCH = "jobs:epoch"  # gone after a flush: then the relay asks for every queued row
 PROBE = "jobs:probe"  # stands for a millisecond: does Redis take writes?
 SUSPENDED = f"{RQ}:suspended"
+ODD = "jobs:poison:entries"  # a list: what stood in a queue and can be nobody's id
 
 
 def queue(name: str) -> str:
@@ -79,3 +82,30 @@ def workers_of(queue_name: str) -> str:
 def commands(worker_name: str) -> str:
     """Of rq: the channel of commands to a worker."""
     return f"{RQ}:pubsub:{worker_name}"
+
+
+def poison(key: str) -> str:
+    """Where what lay under one of our keys is put, when it isn't of the key's type."""
+    return f"jobs:poison:{key}"
+
+
+# What each key of the house holds. rq has further keys below a job's and a worker's.
+_TYPES = [
+    (re.compile(pattern, re.DOTALL), type_name)
+    for pattern, type_name in [
+        (rf"{RQ}:(queues|workers)|{RQ}:workers:.*|{RQ}:worker:.*:executions", "set"),
+        (rf"{RQ}:queue:.*|jobs:(aside|wake):.*|{ODD}", "list"),
+        (rf"{RQ}:job:[^:]*|{RQ}:execution:.*|{RQ}:worker:.*|jobs:claims:.*", "hash"),
+        (rf"{RQ}:(wip|finished|failed|deferred|scheduled|canceled):.*", "zset"),
+        (rf"{RQ}:results:.*", "stream"),
+        (EPOCH, "string"),
+        # rq-scheduler's, whose prefix can't be set.
+        ("rq:scheduler:scheduled_jobs", "zset"),
+        ("rq:scheduler_instance:.*", "hash"),
+    ]
+]
+
+
+def type_of(key: str) -> str | None:
+    """Return the type that `key` must have, in Redis' words; None where it isn't the house's."""
+    return next((name for pattern, name in _TYPES if pattern.fullmatch(key)), None)

@@ -51,7 +51,7 @@ def look(client: Redis, queues: Sequence[str], worker_ids: Sequence[UUID]) -> Si
             pipe.hgetall(keys.claims(worker_id))
         answers = pipe.execute()
     claims = [item for answer in answers[len(queues) :] for item in answer.items()]
-    claimed_queues = {queue.decode() for _, queue in claims}
+    claimed_queues = {queue.decode(errors="replace") for _, queue in claims}
     return Sight(
         empty=frozenset(
             queue

@@ -6,17 +6,35 @@ import logging
 
 from redis import Redis
 from rq import Queue
-from rq.exceptions import DeserializationError, NoSuchJobError
+from rq.exceptions import (
+    DeserializationError,
+    InvalidJobOperation,
+    NoSuchJobError,
+    TimeoutFormatError,
+)
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker import SimpleWorker
 
-from jobs.broker import keys
+from jobs.broker import keys, poison
 
 logger = logging.getLogger("jobs.worker")
 
 ENDLESS_SECONDS = 365 * 86_400.0
 DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
+
+# What reading a job hash raises that isn't rq's: anybody may have written it.
+_UNREADABLE = (
+    DeserializationError,
+    InvalidJobOperation,
+    TimeoutFormatError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class _PlainWorker(SimpleWorker):
@@ -32,10 +50,13 @@ class _PlainWorker(SimpleWorker):
 def find(client: Redis, *, entry_id: str, queue_name: str) -> Job | None:
     """Return the rq job behind an entry that is no row's; None, logged, where nobody can run it.
 
-    An entry without a job hash is dropped, so is one of ours whose row is gone; one that isn't
-    JSON is put aside in rq's failed registry: nothing is ever unpickled.
+    An entry without a job hash is dropped, so is one of ours whose row is gone; a hash that rq
+    can't read is put aside, one whose call isn't JSON into rq's failed registry: nothing is ever
+    unpickled.
     """
     if client.hexists(keys.entry(entry_id), "claim"):
+        # Whose row it is, if it is another site's, pushes it again: the entry is gone.
+        client.delete(keys.entry(entry_id))
         logger.warning(
             "Entry %s of queue %s is a job without a row: dropped. Its row was deleted, or another "
             "site uses this Redis database.",
@@ -45,18 +66,27 @@ def find(client: Redis, *, entry_id: str, queue_name: str) -> Job | None:
         return None
     try:
         job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
-        _ = job.func_name, job.args, job.kwargs  # decodes the data, where a pickle shows
     except NoSuchJobError:
         logger.info("Entry %s of queue %s has no job: dropped", entry_id, queue_name)
         return None
-    except (DeserializationError, UnicodeDecodeError, ValueError, TypeError) as error:
-        _put_aside(client, entry_id, queue_name)
+    except _UNREADABLE as error:
+        poison.put_aside(client, keys.entry(entry_id))
         logger.error(  # noqa: TRY400 - what the entry holds is not for the log
-            "Entry %s of queue %s is not JSON and was put aside as failed: %s. Enqueue with rq's "
+            "Entry %s of queue %s can't be read by rq and was put aside: %s",
+            entry_id,
+            queue_name,
+            type(error).__name__,
+        )
+        return None
+    try:
+        _ = job.func_name, job.args, job.kwargs  # decodes the data, where a pickle shows
+    except _UNREADABLE:
+        _show_as_failed(client, entry_id, queue_name)
+        logger.error(  # noqa: TRY400 - what the entry holds is not for the log
+            "Entry %s of queue %s is not JSON and was put aside as failed. Enqueue with rq's "
             "JSONSerializer (RQ_QUEUES[...]['SERIALIZER']).",
             entry_id,
             queue_name,
-            error,
         )
         return None
     return job
@@ -80,9 +110,10 @@ def record_loss(client: Redis, *, entry_id: str, worker_name: str, why: str) -> 
     """Fail a plain rq job whose runner died, as rq does for its own; leave anything else alone."""
     try:
         job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
-    except NoSuchJobError:
+        status = job.get_status()
+    except (NoSuchJobError, *_UNREADABLE):
         return
-    if client.hexists(keys.entry(entry_id), "claim") or job.get_status() != JobStatus.STARTED:
+    if client.hexists(keys.entry(entry_id), "claim") or status != JobStatus.STARTED:
         return
     worker = _worker(client, job.origin, worker_name)
     execution = next((one for one in job.get_executions()), None)
@@ -104,7 +135,7 @@ def _worker(client: Redis, queue_name: str, worker_name: str) -> _PlainWorker:
     )
 
 
-def _put_aside(client: Redis, entry_id: str, queue_name: str) -> None:
+def _show_as_failed(client: Redis, entry_id: str, queue_name: str) -> None:
     with client.pipeline(transaction=True) as pipe:
         pipe.hset(keys.entry(entry_id), mapping={"status": "failed", "origin": queue_name})
         pipe.zadd(keys.failed(queue_name), {entry_id: "+inf"})
