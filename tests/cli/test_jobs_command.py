@@ -322,6 +322,104 @@ def test_health_is_good_with_a_living_worker_only():
     assert text.split() == ["database", "ok", "redis", "ok", "worker", "ok"]
 
 
+# --- prune ---
+
+
+def ended(days_ago, status=Status.COMPLETED, **fields):
+    return make_job(status=status, finished_at=timezone.now() - timedelta(days=days_ago), **fields)
+
+
+def test_prune_deletes_what_is_past_its_retention_and_says_what():
+    old, young = ended(8), ended(6)
+    make_attempt(old)
+
+    code, text = run("prune")
+
+    assert code == 0
+    assert list(JobStatus.objects.all()) == [young]
+    assert text.splitlines()[-1] == "Deleted: 1"
+    assert text.splitlines()[-2].split() == ["completed", "Echo", "7", "days,", "0:00:00", "1"]
+
+
+def test_a_dry_prune_counts_by_status_and_class_and_deletes_nothing():
+    for _ in range(2):
+        ended(8)
+    ended(31, Status.FAILED, job_class="LongGone")
+    ended(6)
+
+    code, value = answer("prune", "--dry-run")
+
+    assert (code, value) == (
+        0,
+        {
+            "dry_run": True,
+            "total": 3,
+            "jobs": [
+                {"job": "Echo", "status": "completed", "kept_seconds": 604_800.0, "count": 2},
+                {"job": "LongGone", "status": "failed", "kept_seconds": 2_592_000.0, "count": 1},
+            ],
+        },
+    )
+    assert JobStatus.objects.count() == 4
+
+
+def test_prune_takes_an_age_a_status_and_a_class_and_only_them():
+    meant = ended(3, Status.FAILED)
+    kept = {
+        ended(1, Status.FAILED).id,
+        ended(3).id,
+        ended(3, Status.FAILED, job_class="Sleep").id,
+        make_job(created_at=timezone.now() - timedelta(days=3)).id,
+    }
+
+    code, value = answer(
+        *("prune", "--older-than", "2d", "--status", "failed", "--job", "Echo", "--batch", "1")
+    )
+
+    assert (code, value["total"]) == (0, 1)
+    assert set(JobStatus.objects.values_list("id", flat=True)) == kept
+    assert not JobStatus.objects.filter(id=meant.id).exists()
+
+
+def test_an_age_of_nothing_prunes_all_that_has_ended():
+    ended(0)
+    living = make_job()
+
+    assert answer("prune", "--older-than", "0s")[1]["total"] == 1
+    assert list(JobStatus.objects.all()) == [living]
+
+
+def test_a_prune_that_is_interrupted_says_what_it_has_deleted(monkeypatch):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        ended(8)
+    monkeypatch.setattr(time, "sleep", interrupt)
+
+    code, text = run("prune", "--batch", "2")
+
+    assert (code, text.splitlines()[-1]) == (1, "Deleted: 2")
+    assert JobStatus.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--older-than", "30"),
+        ("--older-than", "-1d"),
+        ("--status", "queued"),
+        ("--batch", "0"),
+        ("--batch", "10001"),
+    ],
+)
+def test_a_prune_that_makes_no_sense_deletes_nothing(arguments):
+    ended(8)
+
+    assert run("prune", *arguments)[0] != 0
+    assert JobStatus.objects.count() == 1
+
+
 # --- check ---
 
 
@@ -427,7 +525,19 @@ def test_the_demo_user_in_production_is_no_superuser_and_has_its_own_password(se
 
 @pytest.mark.parametrize(
     "name",
-    ["list", "show", "dispatch", "retry", "cancel", "queues", "health", "check", "token", "demo"],
+    [
+        "list",
+        "show",
+        "dispatch",
+        "retry",
+        "cancel",
+        "queues",
+        "health",
+        "check",
+        "prune",
+        "token",
+        "demo",
+    ],
 )
 def test_help_of_each_subcommand_has_examples_and_exit_codes(name, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -15,6 +15,7 @@ from jobs.cli import (
     demo,
     dispatch,
     health,
+    prune,
     queues,
     retry,
     show,
@@ -25,7 +26,19 @@ from jobs.cli.command import BAD, Output, refuse_other_bytes
 
 _SUBCOMMANDS = {
     module.SUBCOMMAND.name: module.SUBCOMMAND
-    for module in (list_jobs, show, dispatch, retry, cancel, queues, health, check, token, demo)
+    for module in (
+        list_jobs,
+        show,
+        dispatch,
+        retry,
+        cancel,
+        queues,
+        health,
+        check,
+        prune,
+        token,
+        demo,
+    )
 }
 _EXIT_CODES = """\
 exit codes: 0 all is well; 1 the answer is bad (a fault, a refusal, a job that did not complete);
