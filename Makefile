@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services fix lint types imports migrations test promises screens check
+.PHONY: help setup run services fix lint types imports migrations test promises prove screens check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ test: .venv/dev.stamp ## Run all tests but the browser's (ARGS="tests/dev -x")
 
 promises: .venv/dev.stamp ## Run only the tests of what users are told
 	@$(SERVERS) pytest -m "not screens" tests/promises $(ARGS)
+
+prove: .venv/dev.stamp ## Break each promise's code and see its test fail (ARGS="fence --output")
+	@$(BIN)/python manage.py devstack exec --fresh --folder var/prove -- python -m tests.prove $(ARGS)
 
 screens: .venv/dev.stamp ## Run the browser's tests (Debian: apt-get install chromium chromium-driver)
 	@$(SERVERS) pytest -m screens $(ARGS)

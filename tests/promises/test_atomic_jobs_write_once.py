@@ -39,7 +39,7 @@ def test_a_kill_in_the_middle_leaves_no_writes(workers: Workers) -> None:
 
     wait.until("the end of the first attempt", lambda: JobAttempt.objects.filter(job=job).exists())
     assert written(job) == 0
-    wait.until_status(job, "completed", limit_seconds=60)
+    wait.until_status(job, "completed", limit_seconds=2 * wait.LIMIT_SECONDS)
     assert written(job) == 1
 
 

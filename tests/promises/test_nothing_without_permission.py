@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import resolve
+from django_rq.settings import get_queues_list
 from redis import Redis
 
 from jobs.models import JobStatus
 from jobs.statuses import Status
+from tests.jobs import Echo
 from tests.make import make_job
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
@@ -69,3 +71,51 @@ def test_a_stranger_gets_nothing_anywhere(stranger: Client, redis: Redis) -> Non
     assert job.status == "failed"
     assert JobStatus.objects.count() == 1
     assert redis.keys("rq:*") == []
+
+
+QUEUE_0 = get_queues_list()[0]["name"]  # of the dashboard's addresses
+READ = {"view_jobstatus", "admin"}  # jobs, and the django-rq dashboard
+CHANGE = {*READ, "change_jobstatus", "add_jobstatus"}
+
+
+def changes(ended: JobStatus, waiting: JobStatus) -> list[tuple[str, dict[str, object]]]:
+    admin, dashboard = "/admin/jobs/jobstatus", "/admin/django_rq/dashboard/queues/0"
+    return [
+        (f"/api/jobs/{ended.id}/retry/", {}),
+        (f"/api/jobs/{waiting.id}/cancel/", {}),
+        ("/create-jobs/", DISPATCH),
+        (f"{admin}/{ended.id}/do/retry/", {}),
+        (f"{admin}/{waiting.id}/do/cancel/", {}),
+        (f"{admin}/", {"action": "retry_selected", "_selected_action": [ended.id]}),
+        (
+            f"{admin}/",
+            {"action": "cancel_selected", "_selected_action": [waiting.id], "confirmed": "1"},
+        ),
+        (f"{admin}/run/Echo/", {"value": "x"}),
+        (f"{dashboard}/{waiting.id}/delete/", {"post": "yes"}),
+        (f"{dashboard}/empty/", {"post": "yes"}),
+    ]
+
+
+def staff(name: str, codenames: set[str]) -> Client:
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_who_may_only_read_changes_nothing_anywhere(number: int, redis: Redis) -> None:
+    ended, waiting = make_job(status=Status.FAILED), Echo.dispatch(queue=QUEUE_0)
+    address, fields = changes(ended, waiting)[number]
+    kind = {} if "/admin/" in address else {"content_type": "application/json"}
+
+    def statuses() -> list[str]:
+        return list(JobStatus.objects.order_by("created_at").values_list("status", flat=True))
+
+    staff("ann", READ).post(address, fields, **kind)
+    assert statuses() == ["failed", "queued"], f"changed by a reader: {address}"
+
+    staff("bob", CHANGE).post(address, fields, **kind)
+    assert statuses() != ["failed", "queued"], f"changed by nobody: {address}"

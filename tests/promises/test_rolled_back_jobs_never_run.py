@@ -6,7 +6,9 @@ import contextlib
 
 import pytest
 from django.db import transaction
+from redis import Redis
 
+from jobs.broker import keys
 from jobs.models import JobAttempt, JobStatus
 from tests import wait
 from tests.jobs import Echo
@@ -31,16 +33,18 @@ def test_what_commits_runs_and_what_rolls_back_never_was(workers: Workers) -> No
     assert JobAttempt.objects.count() == 11
 
 
-def test_a_running_worker_sees_no_job_before_its_commit(workers: Workers) -> None:
+def test_nothing_of_a_job_is_anywhere_before_its_commit(workers: Workers, redis: Redis) -> None:
     workers.start("default")
 
     with transaction.atomic():
         job = Echo.dispatch()
-        # A job of another transaction overtakes it: the worker is not waiting for anything.
+        nobodys = Echo.dispatch(queue="low")  # no worker takes it out of sight
         other = transaction.get_connection().copy("other")
         with contextlib.closing(other), other.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM job_statuses")
             assert cursor.fetchone() == (0,)
+        assert redis.lrange(keys.queue("low"), 0, -1) == [], "pushed before its commit"
         assert not JobAttempt.objects.exists()
 
     wait.until_status(job, "completed")
+    assert redis.lrange(keys.queue("low"), 0, -1) == [str(nobodys.id).encode()]
