@@ -23,7 +23,7 @@ Unreachable = RedisError
 # Together they bound a dispatch against a hung Redis to half a second.
 PUSH_CONNECT_SECONDS = 0.2
 PUSH_ANSWER_SECONDS = 0.25
-_WORK_SECONDS = 5.0
+_WORK_SECONDS = 2.0
 
 
 def for_push() -> Redis:
@@ -32,7 +32,7 @@ def for_push() -> Redis:
 
 
 def for_work() -> Redis:
-    """Return the connection that workers, duties and pages use: it gives up after five seconds."""
+    """Return the connection that workers, duties and pages use: it gives up after two seconds."""
     return _client(os.getpid(), _WORK_SECONDS, _WORK_SECONDS)
 
 

@@ -14,18 +14,16 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import Error as DatabaseFault
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from jobs import conf
-from jobs.broker.client import Unreachable
 from jobs.maintenance import leader, prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes.connection import unit_of_work
+from jobs.processes.outage import AWAY, Outage, Outages
 
 logger = logging.getLogger("jobs.maintenance")
 
-# What ends by itself: PostgreSQL or Redis is down, hangs, or restarts.
-_OUTAGES = (OperationalError, InterfaceError, Unreachable)
 # A duty that fails is tried again after its interval, doubled with each failure, at most this.
 MAX_WAIT_SECONDS = 10.0
 # After the parent's end the process has this long to come to its own.
@@ -49,33 +47,32 @@ class Duty:
     name: str
     verb: Callable[[], object]
     interval_seconds: float
+    outages: Outages
     due_at: float = 0.0  # time.monotonic()
     failures: int = 0
+    _outage: Outage | None = None  # what it waits for
 
     def do(self) -> None:
         """Do it once, whatever comes of it."""
+        wait_seconds = self.interval_seconds
         try:
             with unit_of_work():
                 self.verb()
-        except _OUTAGES as error:
-            self._report_outage(error)
+        except AWAY as error:
+            self._outage = self.outages.of(error)
+            wait_seconds = self._outage.failed(error)
         except Exception:
             self.failures += 1
             logger.exception("Duty %s failed (%d times)", self.name, self.failures)
+            longest = max(MAX_WAIT_SECONDS, self.interval_seconds)
+            wait_seconds = min(self.interval_seconds * 2 ** min(self.failures, 10), longest)
         else:
             if self.failures:
                 logger.warning("Duty %s works again", self.name)
-            self.failures = 0
-        wait_seconds = self.interval_seconds * 2 ** min(self.failures, 10)
-        self.due_at = time.monotonic() + min(
-            wait_seconds, max(MAX_WAIT_SECONDS, self.interval_seconds)
-        )
-
-    def _report_outage(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            said = str(error).strip().partition("\n")[0]
-            logger.warning("Duty %s waits until its server answers: %s", self.name, said)
+            if self._outage is not None:
+                self._outage.answered()
+            self.failures, self._outage = 0, None
+        self.due_at = time.monotonic() + wait_seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,18 +118,20 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         name: A label, for people.
     """
     settings = conf.current()
+    outages = Outages(f"Duties of {name}", log=logger)
     leadership = Leadership(holder_id=holder_id, name=name)
     seek = Duty(
         name="lease",
         verb=leadership.seek,
         interval_seconds=settings.heartbeat.total_seconds(),
+        outages=outages,
     )
 
     def may_go_on() -> bool:
         _do_due([seek], lambda: True)
         return leadership.leads and not stop.is_set()
 
-    duties = _duties(settings, may_go_on, stop)
+    duties = _duties(settings, outages, may_go_on, stop)
     try:
         while not stop.is_set():
             _do_due([seek], lambda: True)
@@ -143,14 +142,17 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         _end(leadership)
 
 
-def _duties(settings: conf.Conf, may_go_on: Callable[[], bool], stop: Stop) -> list[Duty]:
+def _duties(
+    settings: conf.Conf, outages: Outages, may_go_on: Callable[[], bool], stop: Stop
+) -> list[Duty]:
     relay_seconds = settings.relay_interval.total_seconds()
     short = [
-        Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds),
+        Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds, outages=outages),
         Duty(
             name="rescue",
             verb=partial(rescue.rescue, HeartbeatWatch()),
             interval_seconds=settings.heartbeat.total_seconds() / 2,
+            outages=outages,
         ),
     ]
 
@@ -163,6 +165,7 @@ def _duties(settings: conf.Conf, may_go_on: Callable[[], bool], stop: Stop) -> l
         name="push lost",
         verb=partial(relay.push_lost, meanwhile),
         interval_seconds=max(relay_seconds, settings.lost_after.total_seconds() / 3),
+        outages=outages,
     )
 
     def rest(seconds: float) -> bool:
@@ -173,6 +176,7 @@ def _duties(settings: conf.Conf, may_go_on: Callable[[], bool], stop: Stop) -> l
 
     prune_old = Duty(
         name="prune",
+        outages=outages,
         verb=partial(prune.prune, rest),
         interval_seconds=settings.prune_interval.total_seconds(),
     )

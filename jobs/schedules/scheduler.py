@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import socket
 import threading
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from rq_scheduler.scheduler import Scheduler as RqScheduler
 from rq_scheduler.utils import to_unix
 
@@ -22,15 +23,16 @@ from jobs.broker import client
 from jobs.maintenance import duties
 from jobs.models import Schedule
 from jobs.processes.connection import unit_of_work
+from jobs.processes.outage import POSTGRESQL_AWAY, Outages
 from jobs.schedules import sync, tick
 
 logger = logging.getLogger("jobs.schedules")
 
-_LONGEST_BACKOFF_SECONDS = 10.0
 _SHORTEST_WAIT_SECONDS = 0.01
+_AFTER_FAULT_SECONDS = 5.0
 # What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
 _STOP_SECONDS = 1.0
-_LEAVE_ALONE_SECONDS = 5.0  # after Redis did not answer
+_LOOK_SECONDS = 5.0  # how often the main thread looks whether the ticks hang
 _MAX_SHOWN_TEXT = 200
 
 ENTRY_PREFIX = "schedule-"
@@ -51,7 +53,7 @@ class Scheduler(RqScheduler):
         self._stopping = threading.Event()
         self._is_synced = False
         self._is_born = False
-        self._failures = 0
+        self._outages = Outages(_label(), log=logger)
         self._unseen_until = 0.0  # time.monotonic()
 
     def run(self, burst: bool = False) -> None:  # noqa: FBT001, FBT002 - rq-scheduler's signature
@@ -61,8 +63,8 @@ class Scheduler(RqScheduler):
         if burst:
             self._round()
             return
-        label = f"scheduler {socket.gethostname()}:{os.getpid()}"
-        with _signalled() as (wait_for_signal, wake):
+        label = _label()
+        with _signalled(self._outages.postgresql.look) as (wait_for_signal, wake):
             # Each in a thread of its own, so that a server that hangs delays no stop.
             threads = [
                 threading.Thread(target=self._loop, args=[wake], name="ticks", daemon=True),
@@ -95,20 +97,18 @@ class Scheduler(RqScheduler):
 
     def _round(self) -> float:
         """Make what is due and return how many seconds the next round may wait."""
+        postgresql = self._outages.postgresql
         try:
-            with unit_of_work():
+            with postgresql.question(), unit_of_work():
                 wait = self._work()
-        except (OperationalError, InterfaceError) as error:
-            said = str(error).strip().partition("\n")[0]
-            logger.warning("The database doesn't answer: trying again (%s)", said)
+        except POSTGRESQL_AWAY as error:
+            return postgresql.failed(error)
         except Exception:  # this loop must outlive any one round
             logger.exception("A round of the scheduler failed: trying again")
-        else:
-            self._failures = 0
-            soon = self._interval if wait is None else min(self._interval, wait)
-            return max(float(soon), _SHORTEST_WAIT_SECONDS)
-        self._failures = min(self._failures + 1, 10)
-        return min(0.5 * float(2**self._failures), _LONGEST_BACKOFF_SECONDS)
+            return _AFTER_FAULT_SECONDS
+        postgresql.answered()
+        soon = self._interval if wait is None else min(self._interval, wait)
+        return max(float(soon), _SHORTEST_WAIT_SECONDS)
 
     def _work(self) -> float | None:
         if not self._is_synced:
@@ -124,7 +124,7 @@ class Scheduler(RqScheduler):
                 return
             try:
                 tick.run(name)
-            except (OperationalError, InterfaceError):
+            except POSTGRESQL_AWAY:
                 raise  # not this schedule's fault: it stays due
             except Exception as error:  # noqa: BLE001 - recorded; the other schedules go on
                 tick.refuse(name, error)
@@ -138,8 +138,10 @@ class Scheduler(RqScheduler):
             deed()
         except client.Unreachable as error:
             self._is_born = False
-            self._unseen_until = time.monotonic() + _LEAVE_ALONE_SECONDS
-            logger.warning("Redis is unreachable: schedules go on, unseen there (%s)", error)
+            # Schedules go on, unseen there.
+            self._unseen_until = time.monotonic() + self._outages.redis.failed(error)
+        else:
+            self._outages.redis.answered()
 
     def _show_entries(self) -> None:
         """Make the entries in Redis those of the rows; others' entries are left alone."""
@@ -206,11 +208,18 @@ def _shown_params(row: Schedule) -> dict[str, Any]:
     }
 
 
+def _label() -> str:
+    return f"scheduler {socket.gethostname()}:{os.getpid()}"
+
+
 @contextmanager
-def _signalled() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+def _signalled(
+    meanwhile: Callable[[], None],
+) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
     """Within, SIGTERM and SIGINT end the wait; give back how to wait, and how to end it otherwise.
 
-    A pipe, not an Event: a handler that interrupts the wait itself could never take its lock.
+    While it waits it does `meanwhile` now and then. A pipe, not an Event: a handler that interrupts
+    the wait itself could never take its lock.
     """
     reader, writer = os.pipe()
 
@@ -218,7 +227,8 @@ def _signalled() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
         os.write(writer, b".")
 
     def wait() -> None:
-        os.read(reader, 1)
+        while not select.select([reader], [], [], _LOOK_SECONDS)[0]:
+            meanwhile()
 
     before = {number: signal.signal(number, wake) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -29,7 +29,7 @@ logger = logging.getLogger("jobs.worker")
 
 YOUNG_SECONDS = 1.0  # a runner that dies younger, without a job, is forked anew with a delay
 MAX_DELAY_SECONDS = 10.0
-SIGN_OFF_SECONDS = 5.0  # the worker's row is closed within so long, or left to the rescue
+SIGN_OFF_SECONDS = 4.0  # the worker's row is closed within so long, or left to the rescue
 NAME_TAKEN = 2  # exit code
 
 
@@ -66,6 +66,7 @@ class Crew:
             self._kill_due()
             self._consider_stop()
             self._report()
+            self._keeper.look()
         code = self._leave()
         if self._is_orphaned and not (self._stop.is_asked or self._stop.has_begun):
             logger.info("Worker %s starts itself anew", self.identity.name)
@@ -123,8 +124,6 @@ class Crew:
                 self._cancel(*value)
             case "command":
                 self._obey(value)
-            case _:
-                logger.debug("%s", name)
 
     def _obey(self, payload: dict[str, Any]) -> None:
         match payload.get("command"):
@@ -179,7 +178,7 @@ class Crew:
                 slot.is_idle = True
                 return
             case "claimed":
-                slot.announced, slot.is_idle, slot.granted = tuple(message["ids"]), False, False
+                slot.claim(tuple(message["ids"]))
             case "started":
                 slot.begin(message)
             case "performed":
@@ -189,6 +188,7 @@ class Crew:
                 if not message["counts"]:
                     self._ration.give_one_more()
                 self._ration.give(slot)
+        self._stop.overtake(slot)
         self._busy_at = time.monotonic()
 
     def _bury(self, message: channel.Message) -> None:

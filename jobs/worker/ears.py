@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import threading
 from collections.abc import Callable
 
@@ -34,7 +35,8 @@ class Ears(threading.Thread):
             try:
                 self._listen()
             except client.Unreachable:
-                self._closing.wait(LOOK_SECONDS)
+                # The keeper says that Redis is away. Not all ears at one moment.
+                self._closing.wait(LOOK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     def _listen(self) -> None:
         with client.for_work().pubsub(ignore_subscribe_messages=True) as channel:

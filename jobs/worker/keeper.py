@@ -19,13 +19,14 @@ from jobs.broker.push import Key, Value, rq_time
 from jobs.errors import NameTaken, WorkerLost
 from jobs.maintenance import leader, rescue
 from jobs.processes.connection import unit_of_work
+from jobs.processes.outage import Outages
 from jobs.worker import losses, registration
 from jobs.worker.inbox import Event
 from jobs.worker.registration import Held, Identity
 
 logger = logging.getLogger("jobs.worker")
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+HURRY_SECONDS = 0.5  # between two tries once the worker is about to end
 
 
 class Keeper(threading.Thread):
@@ -45,11 +46,13 @@ class Keeper(threading.Thread):
         self._tell = tell
         self._shown_seconds = shown_seconds
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._worker_id: UUID | None = None
         self._suspects: frozenset[Held] = frozenset()
         self._strays: frozenset[str] = frozenset()
         self._birth = datetime.now(UTC)
-        self._is_redis_up = True
+        self._outages = Outages(f"Worker {identity.name}", log=logger)
+        self._redis_at = 0.0  # time.monotonic(): until then it is left alone
 
     def post(self, task: Callable[[], None]) -> None:
         """Have `task` done in this thread; while PostgreSQL is away it is repeated."""
@@ -57,7 +60,12 @@ class Keeper(threading.Thread):
 
     def close(self) -> None:
         """Do what has been posted, close the worker's row, and end."""
+        self._closing.set()
         self._tasks.put(None)
+
+    def look(self) -> None:
+        """Say so if this thread has hung for long; to be called from another one."""
+        self._outages.postgresql.look()
 
     def run(self) -> None:
         """Be the thread."""
@@ -69,12 +77,10 @@ class Keeper(threading.Thread):
     def _keep(self) -> None:
         if not self.register():
             return
-        interval = conf.current().heartbeat.total_seconds()
         next_beat = time.monotonic()
         while True:
             if time.monotonic() >= next_beat:
-                self._beat()
-                next_beat = time.monotonic() + interval
+                next_beat = time.monotonic() + self._beat()
             try:
                 task = self._tasks.get(timeout=max(0.0, next_beat - time.monotonic()))
             except queue.Empty:
@@ -95,7 +101,7 @@ class Keeper(threading.Thread):
         except NameTaken as error:
             self._tell(("refused", str(error)))
             return False
-        self._show()
+        self._tend_redis()
         self._tell(("registered", self._worker_id))
         return True
 
@@ -106,29 +112,43 @@ class Keeper(threading.Thread):
             rescue.rescue_worker(worker_id, error)
 
     def _do(self, task: Callable[[], None]) -> None:
-        failures = 0
+        postgresql = self._outages.postgresql
         while True:
             try:
-                with unit_of_work():
-                    return task()
+                with postgresql.question(), unit_of_work():
+                    task()
             except (DatabaseError, InterfaceError) as error:
-                seconds = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                failures += 1
-                logger.warning("PostgreSQL: %s; trying again in %.1f s", _line(error), seconds)
-                time.sleep(seconds)
+                self._pause(postgresql.failed(error))
+            else:
+                postgresql.answered()
+                return
 
-    def _beat(self) -> None:
-        assert self._worker_id is not None  # noqa: S101 - registered before the first beat
+    def _pause(self, seconds: float) -> None:
+        if self._closing.is_set():
+            time.sleep(min(seconds, HURRY_SECONDS))
+        else:
+            self._closing.wait(seconds)
+
+    def _beat(self) -> float:
+        """Renew the heartbeat; return in how many seconds to do so again."""
+        interval = conf.current().heartbeat.total_seconds()
+        postgresql = self._outages.postgresql
         try:
-            with unit_of_work():
-                if not registration.beat(self._worker_id, self.runners):
-                    self._tell(("dead", None))
-                    return
-                self._compare(registration.held(self._worker_id))
+            with postgresql.question(), unit_of_work():
+                self._renew()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("PostgreSQL: %s; no heartbeat", _line(error))
-        self._show()
-        self._return_strays()
+            interval = min(interval, postgresql.failed(error))
+        else:
+            postgresql.answered()
+        self._tend_redis()
+        return interval
+
+    def _renew(self) -> None:
+        assert self._worker_id is not None  # noqa: S101 - registered before the first beat
+        if registration.beat(self._worker_id, self.runners):
+            self._compare(registration.held(self._worker_id))
+        else:
+            self._tell(("dead", None))
 
     def _compare(self, held: list[Held]) -> None:
         running = {(item["job_id"], item["claim"]) for item in self.runners if item.get("job_id")}
@@ -143,19 +163,27 @@ class Keeper(threading.Thread):
         losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
         self._suspects = frozenset(orphans)
 
+    def _tend_redis(self) -> None:
+        if time.monotonic() < self._redis_at:
+            return  # it would only hold up the heartbeat
+        try:
+            self._show()
+            self._return_strays()
+        except client.Unreachable as error:
+            self._redis_at = time.monotonic() + self._outages.redis.failed(error)
+        else:
+            self._outages.redis.answered()
+
     def _return_strays(self) -> None:
         """Put back ids that no runner says it has: its word, or Redis's answer to it, was lost."""
         assert self._worker_id is not None  # noqa: S101 - registered before the first beat
-        try:
-            redis = client.for_work()
-            strays = [
-                entry for entry in claim.held(redis, self._worker_id) if entry not in self.announced
-            ]
-            # Seen once it may be on its way to us; seen twice nobody will start it.
-            lost = [entry for entry in strays if entry in self._strays]
-            claim.put_back(redis, self._worker_id, lost)
-        except client.Unreachable:
-            return
+        redis = client.for_work()
+        strays = [
+            entry for entry in claim.held(redis, self._worker_id) if entry not in self.announced
+        ]
+        # Seen once it may be on its way to us; seen twice nobody will start it.
+        lost = [entry for entry in strays if entry in self._strays]
+        claim.put_back(redis, self._worker_id, lost)
         self._strays = frozenset(strays) - frozenset(lost)
         if lost:
             logger.warning("Put back %d claimed job(s) that no runner had heard of", len(lost))
@@ -170,19 +198,13 @@ class Keeper(threading.Thread):
             "hostname": self.identity.host,
             "state": "busy" if busy else "idle",
         }
-        try:
-            registries.record_worker(
-                client.for_work(),
-                name=self.identity.name,
-                queues=self.identity.queues,
-                fields=fields,
-                seconds=self._shown_seconds,
-            )
-            self._is_redis_up = True
-        except client.Unreachable as error:
-            if self._is_redis_up:
-                logger.warning("Redis is unreachable: %s", _line(error))
-            self._is_redis_up = False
+        registries.record_worker(
+            client.for_work(),
+            name=self.identity.name,
+            queues=self.identity.queues,
+            fields=fields,
+            seconds=self._shown_seconds,
+        )
 
     def _sign_off(self) -> None:
         assert self._worker_id is not None  # noqa: S101 - only a registered worker signs off
@@ -191,11 +213,6 @@ class Keeper(threading.Thread):
             claim.put_back(redis, self._worker_id, list(claim.held(redis, self._worker_id)))
             registries.drop_worker(redis, name=self.identity.name, queues=self.identity.queues)
         except client.Unreachable as error:
-            logger.warning("Redis is unreachable: %s", _line(error))
+            self._outages.redis.failed(error)
         leader.release(self._worker_id)  # its duties may have died with the mother
         registration.close(self._worker_id)
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

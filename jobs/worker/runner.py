@@ -23,8 +23,10 @@ from jobs.lifecycle.settle import Settled, settle
 from jobs.lifecycle.start import start
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
+from jobs.models.locking import repeat_on_conflict
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
+from jobs.processes.outage import Outages
 from jobs.statuses import Status
 from jobs.worker import forks, plain, run
 from jobs.worker.context import Side
@@ -38,9 +40,10 @@ logger = logging.getLogger("jobs.worker")
 IDLE_SECONDS = 0.25
 # How long a runner whose worker was declared dead leaves the queues alone.
 REFUSED_SECONDS = 1.0
-BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-# What PostgreSQL or Redis does when it is down, restarting, or failing over.
+# Whatever PostgreSQL or Redis does, a runner waits and tries again.
 OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
+# Moves nothing; refused by a server that would refuse a start: read-only, in recovery.
+_TRY_WRITE = "UPDATE job_workers SET id = id WHERE false"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,28 +102,30 @@ class _Runner:
     watch: Watch
     guard: Guard
     side: Side = field(default_factory=Side)
+    outages: Outages = field(
+        default_factory=lambda: Outages(f"Runner {os.getpid()}", log=logger), init=False
+    )
     jobs_run: int = 0
     # Claimed ids to put back when Redis answers.
     unreturned: list[str] = field(default_factory=list)
 
     def loop(self) -> None:
         """Claim and run until drained, or due for replacement."""
-        failures = 0
         while not self.guard.draining.is_set() and not self._is_worn():
             try:
                 self._return_claims()
+                self._await_postgresql()
                 if self.guard.may_claim():
                     self._next()
                 else:
                     time.sleep(0.01)  # the ration comes with the end of another runner's job
-                failures = 0
             except OUTAGES as error:
-                self._recover(error, failures)
-                failures += 1
+                self.guard.draining.wait(self._recover(error))
         self.side.close()
 
     def _next(self) -> None:
         taken = claim.take(client.for_work(), self.orders.queues, self.orders.worker_id, count=1)
+        self.outages.redis.answered()
         if not taken:
             self._say(say="idle")
             claim.wait(client.for_work(), self.orders.queues, seconds=IDLE_SECONDS)
@@ -130,7 +135,7 @@ class _Runner:
         self._say(say="claimed", ids=[entry_id])
         try:
             with unit_of_work():
-                started = self._start(entry_id)
+                started = repeat_on_conflict(lambda: self._start(entry_id))
                 status = None if started else self._status(entry_id)
         except OUTAGES:
             # Whether the start was committed nobody knows: the keeper settles it if it was.
@@ -144,6 +149,13 @@ class _Runner:
             self._refuse(entry_id)
         else:
             self._drop(entry_id)  # a duplicate, cancelled meanwhile, or running elsewhere
+
+    def _await_postgresql(self) -> None:
+        """While it is away claim nothing: the job would only go back, or miss a worker that can."""
+        if self.outages.postgresql.is_on:
+            with unit_of_work(), connection.cursor() as cursor:
+                cursor.execute(_TRY_WRITE)
+            self.outages.postgresql.answered()
 
     def _return_claims(self) -> None:
         if self.unreturned:
@@ -220,14 +232,15 @@ class _Runner:
 
     def _settle(self, settlement: Settlement) -> list[Settled]:
         """Record the outcome, however long PostgreSQL is away: the work has been done."""
-        failures = 0
         while True:
             try:
                 with unit_of_work():
-                    return settle([settlement])
+                    settled = repeat_on_conflict(lambda: settle([settlement]))
             except (DatabaseError, InterfaceError) as error:
-                self._recover(error, failures)
-                failures += 1
+                time.sleep(self._recover(error))
+            else:
+                self.outages.postgresql.answered()
+                return settled
 
     def _tell(self, ran: Ran, settled: list[Settled], begun: float) -> None:
         if not settled:
@@ -242,13 +255,11 @@ class _Runner:
         with unit_of_work():
             announce.ended([ending], worker_name=self.orders.worker_name)
 
-    def _recover(self, error: Exception, failures: int) -> None:
-        seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        logger.warning("%s; trying again in %.1f s", lines[0], seconds)
+    def _recover(self, error: Exception) -> float:
+        """Drop what may be broken; return how many seconds to wait."""
         discard(connection)
         self.side.close()
-        time.sleep(seconds)
+        return self.outages.of(error).failed(error)
 
     def _is_worn(self) -> bool:
         settings = conf.current()

@@ -53,6 +53,11 @@ class Slot:
         self.announced, self.job, self.kill_at, self.cause = (), None, None, None
         self.was_killed = self.is_idle = self.is_performed = False
 
+    def claim(self, entry_ids: tuple[str, ...]) -> None:
+        """Note what it has claimed; from now on it has something to lose."""
+        self.announced, self.is_idle, self.granted = entry_ids, False, False
+        self.kill_at = None
+
     def begin(self, message: channel.Message) -> None:
         """Note the attempt that has begun, and when it must be over."""
         self.job = message

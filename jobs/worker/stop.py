@@ -12,6 +12,8 @@ from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
 
+IDLE_SECONDS = 2.0  # an idle runner drains within so long, or is killed
+
 
 class Stop:
     """The one stop of one worker; begins once, and ends when every runner has gone."""
@@ -61,6 +63,9 @@ class Stop:
         for slot in self._slots:
             slot.fork_at = None
             slot.say(say="drain")
+            if slot.pid is not None and not slot.announced:
+                # It has nothing to lose, and where a server hangs it would not hear of the drain.
+                slot.kill_at, slot.cause = time.monotonic() + IDLE_SECONDS, Reason.INTERRUPT
 
     def proceed(self) -> None:
         """Interrupt what runs once the grace is over, or when asked again."""
@@ -71,9 +76,15 @@ class Stop:
 
     def _interrupt(self) -> None:
         self._has_interrupted = True
-        late = conf.current().kill_after.total_seconds()
         for slot in self._slots:
-            if slot.job is not None:
-                slot.stop(Reason.INTERRUPT)
-            elif slot.pid is not None:
-                slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT
+            self.overtake(slot)
+
+    def overtake(self, slot: Slot) -> None:
+        """Interrupt a runner once all are; one may have claimed or started just then."""
+        if not self._has_interrupted:
+            return
+        if slot.job is not None:
+            slot.stop(Reason.INTERRUPT)
+        elif slot.pid is not None:
+            late = conf.current().kill_after.total_seconds()
+            slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT

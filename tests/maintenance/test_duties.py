@@ -19,6 +19,7 @@ from jobs.dispatch import outbox
 from jobs.maintenance import duties, leader, prune, relay
 from jobs.maintenance.duties import Duty
 from jobs.models import JobStatus, Lease
+from jobs.processes.outage import CAP_SECONDS, Outages
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
 
@@ -178,11 +179,14 @@ class Rounds:
         return self.is_set()
 
 
+def duty(name: str, verb: Callable[[], object], *, interval_seconds: float = 1) -> Duty:
+    outages = Outages("Duties of one", log=logging.getLogger("jobs.maintenance"))
+    return Duty(name=name, verb=verb, interval_seconds=interval_seconds, outages=outages)
+
+
 class TestDuty:
     def test_a_duty_that_raises_stops_nobody_and_is_logged(self, caplog):
-        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=1)
-
-        duty.do()
+        duty("breaking", lambda: 1 / 0).do()
 
         assert "Duty breaking failed" in caplog.text
         assert "ZeroDivisionError" in caplog.text
@@ -195,30 +199,39 @@ class TestDuty:
             if not next(answers):
                 raise OperationalError("the server is gone\nhint")
 
-        duty = Duty(name="asking", verb=verb, interval_seconds=1)
+        asking = duty("asking", verb)
         for _ in range(5):
-            duty.do()
+            asking.do()
 
         assert [record.message for record in caplog.records] == [
-            "Duty asking waits until its server answers: the server is gone",
-            "Duty asking works again",
+            "Duties of one: PostgreSQL doesn't answer, waiting for it: the server is gone",
+            "Duties of one: PostgreSQL answers again, after 0.0 s",
         ]
 
+    def test_an_outage_makes_it_wait_for_at_most_five_seconds(self):
+        def verb() -> None:
+            raise OperationalError("the server is gone")
+
+        asking = duty("asking", verb, interval_seconds=60)
+        asking.do()
+
+        assert asking.due_at - time.monotonic() <= CAP_SECONDS
+
     def test_a_duty_that_fails_waits_longer_each_time_up_to_a_limit(self):
-        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=1)
+        breaking = duty("breaking", lambda: 1 / 0)
         waits = []
         for _ in range(6):
-            duty.do()
-            waits.append(round(duty.due_at - time.monotonic()))
+            breaking.do()
+            waits.append(round(breaking.due_at - time.monotonic()))
 
         assert waits == [2, 4, 8, 10, 10, 10]
 
     def test_one_that_seldom_has_its_turn_keeps_its_interval(self):
-        duty = Duty(name="breaking", verb=lambda: 1 / 0, interval_seconds=60)
+        breaking = duty("breaking", lambda: 1 / 0, interval_seconds=60)
 
-        duty.do()
+        breaking.do()
 
-        assert round(duty.due_at - time.monotonic()) == 60
+        assert round(breaking.due_at - time.monotonic()) == 60
 
 
 @pytest.mark.django_db

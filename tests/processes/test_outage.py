@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.db import OperationalError
+
+from jobs.broker.client import Unreachable
+from jobs.processes import outage
+from jobs.processes.outage import CAP_SECONDS, FIRST_SECONDS, HANGS_SECONDS, Outage, Outages
+
+log = logging.getLogger("jobs.worker")
+
+
+class Clock:
+    """A monotonic clock that the test moves."""
+
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(outage.time, "monotonic", clock.monotonic)
+    return clock
+
+
+@pytest.fixture
+def postgresql(clock: Clock) -> Outage:
+    return Outage("PostgreSQL", who="Worker one", log=log)
+
+
+def gone() -> OperationalError:
+    return OperationalError("connection refused\n\tIs the server running?")
+
+
+def test_an_outage_is_said_at_its_beginning_and_its_end(postgresql, clock, caplog):
+    postgresql.failed(gone())
+    assert postgresql.is_on
+    clock.now += 12.3
+    postgresql.answered()
+
+    assert not postgresql.is_on
+    assert caplog.messages == [
+        "Worker one: PostgreSQL doesn't answer, waiting for it: connection refused",
+        "Worker one: PostgreSQL answers again, after 12.3 s",
+    ]
+
+
+def test_a_long_one_is_said_once_a_minute(postgresql, clock, caplog):
+    for _ in range(1_800):
+        postgresql.failed(gone())
+        clock.now += 0.1
+
+    assert len(caplog.messages) == 3
+    assert "PostgreSQL doesn't answer for 120 s, waiting for it" in caplog.messages[2]
+
+
+def test_a_server_that_comes_and_goes_is_said_once_a_minute_too(postgresql, clock, caplog):
+    for _ in range(600):
+        postgresql.failed(gone())
+        clock.now += 0.1
+        postgresql.answered()
+
+    assert len(caplog.messages) == 2
+
+
+def test_the_waits_double_up_to_a_limit_and_are_never_the_same(postgresql, clock):
+    waits, began = [], clock.now
+    for _ in range(12):
+        seconds = postgresql.failed(gone())
+        longest = min(CAP_SECONDS, max(FIRST_SECONDS, clock.now - began))
+        assert longest / 2 <= seconds <= longest
+        waits.append(seconds)
+        clock.now += seconds
+
+    assert waits[0] <= FIRST_SECONDS
+    assert waits[-1] >= CAP_SECONDS / 2
+    assert len(set(waits)) == len(waits)
+
+
+def test_the_next_outage_begins_with_short_waits_again(postgresql, clock):
+    postgresql.failed(gone())
+    clock.now += 60
+    assert postgresql.failed(gone()) > FIRST_SECONDS
+    postgresql.answered()
+
+    assert postgresql.failed(gone()) <= FIRST_SECONDS
+
+
+def test_an_answer_where_nothing_was_said_says_nothing(postgresql, caplog):
+    postgresql.answered()
+
+    assert caplog.messages == []
+
+
+def test_a_question_that_stays_open_is_seen_by_another_thread(postgresql, clock, caplog):
+    with postgresql.question():
+        clock.now += HANGS_SECONDS - 1
+        postgresql.look()
+        assert caplog.messages == []
+        clock.now += 1
+        for _ in range(5):
+            postgresql.look()
+        clock.now += 20
+    postgresql.answered()
+    postgresql.look()
+
+    assert caplog.messages == [
+        "Worker one: PostgreSQL doesn't answer for 10 s, waiting for it: a question is open",
+        "Worker one: PostgreSQL answers again, after 30.0 s",
+    ]
+
+
+def test_each_error_belongs_to_its_server(clock, caplog):
+    outages = Outages("Runner 1", log=log)
+
+    assert outages.of(Unreachable("down")) is outages.redis
+    assert outages.of(gone()) is outages.postgresql
