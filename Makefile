@@ -8,11 +8,13 @@ PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # Beside a running `make run`: servers and data of their own, new each time.
 SERVERS := $(BIN)/python manage.py devstack exec --fresh --folder var/test --
 ARGS ?=
+CHAOS_SECONDS ?= 120
+CHAOS_SEED ?=
 
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services fix lint types imports migrations test promises prove screens check
+.PHONY: help setup run services fix lint types imports migrations test promises prove chaos screens check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +35,9 @@ promises: .venv/dev.stamp ## Run only the tests of what users are told
 
 prove: .venv/dev.stamp ## Break each promise's code and see its test fail (ARGS="fence --output")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/prove -- python -m tests.prove $(ARGS)
+
+chaos: .venv/dev.stamp ## Strike everything at random for a while and count what is lost (CHAOS_SECONDS=120 CHAOS_SEED=)
+	@$(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
 screens: .venv/dev.stamp ## Run the browser's tests (Debian: apt-get install chromium chromium-driver)
 	@$(SERVERS) pytest -m screens $(ARGS)

@@ -24,6 +24,9 @@ from jobs.dev.valkey import Valkey
 from jobs.dispatch import outbox
 from tests import wait
 
+# Of a server that hangs we don't wait for an answer.
+_CONNECT_SECONDS = 2
+
 
 @dataclass(slots=True)
 class OwnRedis:
@@ -136,7 +139,7 @@ class OwnPostgres:
 
     def query(self, statement: str) -> list[tuple[object, ...]]:
         """Return the rows of `statement`, over a connection of its own."""
-        other = psycopg2.connect(self.url)
+        other = psycopg2.connect(self.url, connect_timeout=_CONNECT_SECONDS)
         try:
             other.autocommit = True
             with other.cursor() as cursor:
@@ -178,10 +181,7 @@ def migrated_postgres() -> Iterator[OwnPostgres]:
     before = dict(connection.settings_dict)
     try:
         server.start()
-        connections.close_all()
-        connection.settings_dict.update(
-            NAME=postgres.NAME, USER=postgres.NAME, PASSWORD="", HOST=str(folder), PORT=""
-        )
+        use(server)
         call_command("migrate", verbosity=0)
         yield server
     finally:
@@ -190,6 +190,18 @@ def migrated_postgres() -> Iterator[OwnPostgres]:
         connection.settings_dict.update(before)
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def use(own: OwnPostgres) -> None:
+    """Point this process's `connection` at it, and so the workers that tests/workers.py starts."""
+    connections.close_all()
+    connection.settings_dict.update(
+        NAME=postgres.NAME,
+        USER=postgres.NAME,
+        PASSWORD="",
+        HOST=str(own.server.sockets),
+        PORT="",
+    )
 
 
 def _end(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:

@@ -1,0 +1,165 @@
+"""A producer: dispatches jobs at a steady pace, in every way a caller may, whatever happens."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.chaos.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.db import DatabaseError, InterfaceError, connection, transaction  # noqa: E402
+
+from jobs.base import BaseJob  # noqa: E402
+from tests.chaos import jobs  # noqa: E402
+from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Ledger  # noqa: E402
+
+Recipe = tuple[type[BaseJob], Callable[[Random], dict[str, Any]]]
+# Shares of a thousand; a runner's mean is well under 0.15 s.
+MENU: tuple[tuple[int, Recipe], ...] = (
+    (470, (jobs.Quick, lambda rand: {})),
+    (45, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
+    # Past the grace of a stop, and past the lease.
+    (4, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
+    (90, (jobs.Flaky, lambda rand: {"failing": rand.choice((1, 1, 1, 2, 3))})),
+    (30, (jobs.Doomed, lambda rand: {})),
+    (4, (jobs.Overlong, lambda rand: {})),
+    (50, (jobs.Snoozer, lambda rand: {"seconds": rand.uniform(0.1, 2.0)})),
+    (17, (jobs.Quitter, lambda rand: {})),
+    (130, (jobs.Booking, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
+    (30, (jobs.Booking, lambda rand: {"failing": 1})),
+    (100, (jobs.Mark, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
+    (30, (jobs.Once, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.3))})),
+)
+SLOW = {jobs.Slow, jobs.Overlong}
+
+
+class Producer:
+    """One of several; each has its own share of the jobs and its own chance."""
+
+    def __init__(self, name: str, seed: str) -> None:
+        self.name = name
+        self.rand = Random(seed)
+        self.committed = 0
+        self._ledger = Ledger(settings.CHAOS_FOLDER, name)
+        self._tokens = 0
+        self._ways: tuple[tuple[Callable[[], None], int], ...] = (
+            (self._one, 55),
+            (self._later, 10),
+            (self._many, 5),
+            (self._transaction, 15),
+            (self._rolled_back, 8),
+            (self._half_rolled_back, 7),
+        )
+
+    def dispatch(self) -> None:
+        """Dispatch something in one of the ways."""
+        ways, weights = zip(*self._ways, strict=True)
+        try:
+            self.rand.choices(ways, weights)[0]()
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            time.sleep(0.5)
+
+    def _one(self) -> None:
+        self._dispatch(1)
+
+    def _later(self) -> None:
+        self._dispatch(1, run_at=timedelta(seconds=self.rand.uniform(0.2, 5.0)))
+
+    def _many(self) -> None:
+        job_class, params = self._order()
+        most = 3 if job_class in SLOW else 25
+        tokens = self._draw_tokens(self.rand.randint(2, most))
+        with self._unit(tokens):
+            job_class.dispatch_many(
+                [{**params, "token": token} for token in tokens], queue=self._queue()
+            )
+
+    def _transaction(self) -> None:
+        tokens = self._draw_tokens(self.rand.randint(1, 4))
+        with self._unit(tokens), transaction.atomic():
+            for token in tokens:
+                self._make(token)
+
+    def _rolled_back(self) -> None:
+        tokens = self._draw_tokens(self.rand.randint(1, 3))
+        with self._unit(tokens, end=ROLLED_BACK), transaction.atomic():
+            for token in tokens:
+                self._make(token)
+            transaction.set_rollback(True)
+
+    def _half_rolled_back(self) -> None:
+        outer, inner = self._draw_tokens(1), self._draw_tokens(2)
+        with self._unit(outer), transaction.atomic():
+            self._make(outer[0])
+            with self._unit(inner, end=ROLLED_BACK), transaction.atomic():
+                for token in inner:
+                    self._make(token)
+                transaction.set_rollback(True)
+
+    def _dispatch(self, count: int, **options: Any) -> None:
+        tokens = self._draw_tokens(count)
+        with self._unit(tokens):
+            for token in tokens:
+                self._make(token, **options)
+
+    def _make(self, token: str, **options: Any) -> None:
+        job_class, params = self._order()
+        job_class.dispatch(token=token, queue=self._queue(), **params, **options)
+
+    def _order(self) -> tuple[type[BaseJob], dict[str, Any]]:
+        recipes, weights = zip(*((recipe, share) for share, recipe in MENU), strict=True)
+        job_class, params = self.rand.choices(recipes, weights)[0]
+        return job_class, params(self.rand)
+
+    def _queue(self) -> str:
+        return self.rand.choice(("high", "low", "low"))
+
+    def _draw_tokens(self, count: int) -> list[str]:
+        self._tokens += count
+        return [f"{self.name}:{self._tokens - left}" for left in range(count)]
+
+    @contextmanager
+    def _unit(self, tokens: list[str], *, end: str = COMMITTED) -> Iterator[None]:
+        deed = self._ledger.begin("dispatch", tokens=tokens)
+        try:
+            yield
+        except (DatabaseError, InterfaceError):
+            # The commit itself may have got through; what was to be rolled back never can.
+            self._ledger.end(deed, UNKNOWN if end == COMMITTED else end)
+            raise
+        self._ledger.end(deed, end)
+        if end == COMMITTED:
+            self.committed += len(tokens)
+
+
+def main() -> None:
+    """Dispatch `--jobs` jobs over `--seconds`; what an outage has held up is made up for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--seed", required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--jobs", type=int, required=True)
+    wanted = parser.parse_args()
+    producer = Producer(wanted.name, wanted.seed)
+    begun = time.monotonic()
+    while producer.committed < wanted.jobs:
+        share = (time.monotonic() - begun) / wanted.seconds
+        if producer.committed < wanted.jobs * share:
+            producer.dispatch()
+        else:
+            time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()

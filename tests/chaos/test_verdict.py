@@ -1,0 +1,447 @@
+"""A check that can't fail is worthless: each rule finds the wrong that is planted for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.chaos import report, ticks, verdict
+from tests.chaos.evidence import Attempt, Evidence, Exit, Job, Run, Struck, Tick
+from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Request, Unit
+from tests.chaos.plan import Kind
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+EVERY = timedelta(seconds=2)
+
+
+def at(seconds: float) -> datetime:
+    return BEGIN + timedelta(seconds=seconds)
+
+
+def job(name: str, **fields: Any) -> Job:
+    values: dict[str, Any] = {
+        "id": name,
+        "token": name,
+        "job_class": "Quick",
+        "status": "completed",
+        "attempt": 1,
+        "finished_at": at(100),
+    }
+    return Job(**values | fields)
+
+
+def attempt(name: str, claim: int = 1, **fields: Any) -> Attempt:
+    values: dict[str, Any] = {
+        "job_id": name,
+        "claim": claim,
+        "number": claim,
+        "outcome": "completed",
+        "status": "completed",
+        "started_at": at(claim),
+        "ended_at": at(claim + 0.5),
+    }
+    return Attempt(**values | fields)
+
+
+def lost(name: str, claim: int) -> Attempt:
+    return attempt(name, claim, outcome="failed", status="retrying", error_class="WorkerLost")
+
+
+def done(name: str, claim: int = 1) -> Run:
+    return Run(job_id=name, claim=claim, ends=1)
+
+
+def begun(name: str, claim: int = 1) -> Run:
+    return Run(job_id=name, claim=claim)
+
+
+def unit(*tokens: str, end: str = COMMITTED) -> Unit:
+    return Unit(tokens=tokens, end=end)
+
+
+def tick(seconds: float, **fields: Any) -> Tick:
+    values: dict[str, Any] = {
+        "schedule": "often",
+        "logical_time": at(seconds),
+        "created_at": at(seconds + 0.1),
+        "outcome": "dispatched",
+        "job_id": f"tick-{seconds:g}",
+    }
+    return Tick(**values | fields)
+
+
+def ticked(seconds: float, **fields: Any) -> Evidence:
+    """The job of a tick, its run and its attempt."""
+    name = f"tick-{seconds:g}"
+    values: dict[str, Any] = {"schedule": "often", "logical_time": at(seconds), "token": ""}
+    return Evidence(
+        jobs=(job(name, **values | fields),),
+        attempts=(attempt(name),),
+        runs=(done(name),),
+        ticks=(tick(seconds),),
+    )
+
+
+def struck(kind: Kind, begin: float, end: float) -> Struck:
+    return Struck(kind=kind, hit="", begun_at=at(begin).timestamp(), ended_at=at(end).timestamp())
+
+
+SOUND = Evidence(
+    jobs=(
+        job("plain"),
+        job("once", job_class="Once", max_attempts=1),
+        job("atomic", job_class="Booking", attempt=2),
+        job("mark", job_class="Mark"),
+        job("doomed", status="failed", max_attempts=2, attempt=2, error="RuntimeError"),
+        job("quitter", job_class="Quitter", status="cancelled"),
+        job("waiting", status="cancelled", attempt=0),
+        job("twice", attempt=2),
+        job("again", attempt=2),
+    ),
+    attempts=(
+        attempt("plain"),
+        attempt("once"),
+        lost("atomic", 1),
+        attempt("atomic", 2),
+        attempt("mark"),
+        attempt("doomed", 1, outcome="failed", status="retrying", error_class="RuntimeError"),
+        attempt("doomed", 2, outcome="failed", status="failed", error_class="RuntimeError"),
+        attempt("quitter", outcome="cancelled", status="cancelled"),
+        lost("twice", 1),
+        attempt("twice", 2),
+        attempt("again", 1),
+        attempt("again", 2),
+    ),
+    runs=(
+        done("plain"),
+        done("once"),
+        begun("atomic", 1),
+        done("atomic", 2),
+        done("mark"),
+        begun("doomed", 1),
+        begun("doomed", 2),
+        begun("quitter"),
+        done("twice", 1),
+        done("twice", 2),
+        done("again", 1),
+        done("again", 2),
+    ),
+    writes=(("atomic", 2),),
+    marks=(("mark", 1),),
+    units=(
+        unit("plain", "once", "atomic", "mark", "doomed", "quitter", "waiting"),
+        unit("twice"),
+        unit("again"),
+        unit("never", end=ROLLED_BACK),
+        unit("perhaps", "likewise", end=UNKNOWN),
+    ),
+    requests=(
+        Request(do="cancel", job_ids=("waiting",), end=COMMITTED, moved=("waiting",)),
+        Request(do="retry", job_ids=("again",), end=COMMITTED, moved=("again",)),
+    ),
+)
+
+
+def rules(evidence: Evidence) -> set[str]:
+    return {wrong.rule for wrong in verdict.judge(evidence)}
+
+
+def having(**more: Any) -> Evidence:
+    """The sound evidence with more of something."""
+    return replace(SOUND, **{name: getattr(SOUND, name) + items for name, items in more.items()})
+
+
+def without(name: str, kind: str, key: str = "job_id") -> Evidence:
+    """The sound evidence without what concerns one job."""
+    kept = tuple(one for one in getattr(SOUND, kind) if getattr(one, key) != name)
+    assert len(kept) < len(getattr(SOUND, kind))
+    return replace(SOUND, **{kind: kept})
+
+
+def changed(name: str, **fields: Any) -> Evidence:
+    """The sound evidence with another row of one job."""
+    jobs = tuple(replace(one, **fields) if one.id == name else one for one in SOUND.jobs)
+    assert jobs != SOUND.jobs
+    return replace(SOUND, jobs=jobs)
+
+
+def schedule(*parts: Evidence, **more: Any) -> Evidence:
+    """Evidence of one schedule alone."""
+    return Evidence(
+        jobs=tuple(one for part in parts for one in part.jobs),
+        attempts=tuple(one for part in parts for one in part.attempts),
+        runs=tuple(one for part in parts for one in part.runs),
+        ticks=tuple(one for part in parts for one in part.ticks),
+        every={"often": EVERY},
+        **more,
+    )
+
+
+def test_nothing_is_wrong_with_what_is_sound():
+    assert verdict.judge(SOUND) == []
+    assert report.lost(SOUND) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "evidence"),
+    [
+        pytest.param(verdict._committed_exist_once, evidence, id=name)
+        for name, evidence in {
+            "a committed dispatch is gone": without("plain", "jobs", "id"),
+            "one of a transaction's is gone": without("mark", "jobs", "id"),
+            "a dispatch became two": having(jobs=(job("other", token="plain"),)),
+            "what was rolled back exists": having(jobs=(job("never"),)),
+            "half of an unknown one exists": having(jobs=(job("perhaps"),)),
+            "nobody dispatched it": having(jobs=(job("stray"),)),
+        }.items()
+    ]
+    + [
+        pytest.param(verdict._all_terminal, changed("plain", status=status), id=status)
+        for status in ("scheduled", "waiting", "queued", "started", "retrying")
+    ]
+    + [
+        pytest.param(verdict._all_terminal, changed("plain", finished_at=None), id="no end"),
+    ]
+    + [
+        pytest.param(verdict._completed_once, evidence, id=name)
+        for name, evidence in {
+            "completed twice": having(attempts=(attempt("plain", 2),)),
+            "completed thrice for one retry": having(attempts=(attempt("again", 3),)),
+            "completed and then failed": changed("plain", status="failed"),
+            "completed without an attempt": without("plain", "attempts"),
+            "completed by an attempt that failed": having(attempts=(lost("plain", 2),)),
+        }.items()
+    ]
+    + [
+        pytest.param(verdict._attempts_add_up, evidence, id=name)
+        for name, evidence in {
+            "an attempt left no row": changed("plain", attempt=2),
+            "an attempt is not counted": having(attempts=(lost("plain", 0),)),
+            "a snooze spent one": having(
+                attempts=(attempt("never", 1, outcome="snoozed"),), jobs=(job("never"),)
+            ),
+            "two attempts of one claim": having(attempts=(attempt("plain", outcome="given_back"),)),
+            "an attempt of no job": having(attempts=(attempt("nobody"),)),
+        }.items()
+    ]
+    + [
+        pytest.param(
+            verdict._nothing_after_the_end,
+            having(attempts=(attempt("waiting", started_at=at(101)),)),
+            id="a cancelled job ran",
+        )
+    ]
+    + [
+        pytest.param(verdict._runs_are_recorded, evidence, id=name)
+        for name, evidence in {
+            "a run without an attempt": having(runs=(done("plain", 2),)),
+            "one claim ran twice": having(runs=(Run(job_id="x", claim=1, begins=2),)),
+            "completed without having run": without("plain", "runs"),
+            "completed without its end": replace(
+                SOUND,
+                runs=tuple(
+                    replace(one, ends=0) if one.job_id == "plain" else one for one in SOUND.runs
+                ),
+            ),
+        }.items()
+    ]
+    + [
+        pytest.param(
+            verdict._doubles_are_explained,
+            replace(
+                SOUND,
+                attempts=tuple(
+                    replace(one, error_class="ConnectionError")
+                    if one.job_id == "twice" and one.claim == 1
+                    else one
+                    for one in SOUND.attempts
+                ),
+            ),
+            id="a double that no loss explains",
+        )
+    ]
+    + [
+        pytest.param(verdict._failures_are_earned, evidence, id=name)
+        for name, evidence in {
+            "with attempts left": changed("doomed", max_attempts=3),
+            "after too few losses": changed(
+                "doomed", max_attempts=3, error="WorkerLost (it has lost 3 workers)"
+            ),
+            "without an attempt": changed("waiting", status="failed"),
+            "by an attempt that didn't": replace(
+                changed("doomed", error="x"),
+                attempts=tuple(
+                    replace(one, outcome="snoozed") if one.job_id == "doomed" else one
+                    for one in SOUND.attempts
+                ),
+            ),
+        }.items()
+    ]
+    + [
+        pytest.param(verdict._cancels_are_asked, evidence, id=name)
+        for name, evidence in {
+            "nobody asked": changed("plain", status="cancelled"),
+            "a cancel was undone": changed("waiting", status="completed"),
+            "what was cancelled is gone": without("waiting", "jobs", "id"),
+        }.items()
+    ]
+    + [
+        pytest.param(verdict._atomic_writes_stand_once, evidence, id=name)
+        for name, evidence in {
+            "the write is missing": replace(SOUND, writes=()),
+            "it was written twice": having(writes=(("atomic", 2),)),
+            "a lost attempt's write stands": having(writes=(("atomic", 1),)),
+            "another's write stands instead": replace(SOUND, writes=(("atomic", 1),)),
+            "the write of no job": having(writes=(("nobody", 1),)),
+        }.items()
+    ]
+    + [
+        pytest.param(verdict._marks_are_recorded, evidence, id=name)
+        for name, evidence in {
+            "the mark is missing": replace(SOUND, marks=()),
+            "it was made twice": having(marks=(("mark", 1),)),
+            "the mark of no attempt": having(marks=(("mark", 7),)),
+        }.items()
+    ]
+    + [
+        pytest.param(
+            verdict._one_attempt_runs_once,
+            having(runs=(begun("once", 2),)),
+            id="one attempt, two runs",
+        ),
+        pytest.param(
+            verdict._nothing_is_left,
+            replace(SOUND, leftovers=("jobs:claims:x holds 1",)),
+            id="a claim is left",
+        ),
+        pytest.param(
+            verdict._nobody_left,
+            replace(SOUND, exits=(Exit(name="worker-1", code=1),)),
+            id="a worker left",
+        ),
+    ],
+)
+def test_each_wrong_is_found_by_its_rule(rule: verdict.Rule, evidence: Evidence):
+    assert (rule.__doc__ or "").strip() in rules(evidence)
+
+
+def test_every_rule_has_a_wrong_planted_for_it():
+    marks = test_each_wrong_is_found_by_its_rule.pytestmark
+    planted = {parameters.values[0] for parameters in marks[0].args[1]}
+
+    assert planted == set(verdict.RULES)
+
+
+@pytest.mark.parametrize("status", ["queued", "started", "retrying"])
+def test_a_job_that_never_ended_counts_as_lost(status: str):
+    assert report.lost(changed("plain", status=status)) == 1
+
+
+def test_a_job_that_is_gone_counts_as_lost():
+    assert report.lost(without("plain", "jobs", "id")) == 1
+
+
+def test_a_job_may_fail_after_it_has_lost_three_workers():
+    deadly = having(
+        jobs=(job("deadly", status="failed", attempt=3, error="(it has lost 3 workers)"),),
+        attempts=(lost("deadly", 1), lost("deadly", 2), lost("deadly", 3)),
+        units=(unit("deadly"),),
+    )
+
+    assert verdict.judge(deadly) == []
+
+
+def test_a_given_back_attempt_explains_a_double():
+    evidence = having(
+        jobs=(job("back"),),
+        attempts=(attempt("back", 1, outcome="given_back", status="queued"), attempt("back", 3)),
+        runs=(done("back", 1), done("back", 3)),
+        units=(unit("back"),),
+    )
+
+    assert verdict.judge(evidence) == []
+    assert "jobs done twice, explained by a loss              2" in report.table(evidence)
+
+
+# --- Schedules ---
+
+
+def test_ticks_without_a_gap_are_well():
+    assert verdict.judge(schedule(ticked(0), ticked(2), ticked(4), ticking_ended_at=at(5))) == []
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(
+            schedule(ticked(0), replace(ticked(2), jobs=())), id="a run whose job is gone"
+        ),
+        pytest.param(
+            schedule(ticked(0), replace(ticked(2), ticks=(tick(2, job_id=None),))),
+            id="a run without a job",
+        ),
+        pytest.param(schedule(ticked(0), replace(ticked(2), ticks=())), id="a job without a run"),
+        pytest.param(
+            schedule(
+                ticked(0),
+                ticked(2),
+                Evidence(jobs=(job("x", schedule="often", logical_time=at(2)),)),
+            ),
+            id="a moment with two jobs",
+        ),
+        pytest.param(
+            schedule(ticked(0), ticked(2), Evidence(ticks=(tick(2),))),
+            id="a moment with two runs",
+        ),
+        pytest.param(
+            schedule(ticked(0), replace(ticked(2), ticks=(tick(2, job_id="tick-0"),))),
+            id="a run with another's job",
+        ),
+    ],
+)
+def test_a_moment_makes_exactly_one_job(evidence: Evidence):
+    assert ticks.ONE_JOB in rules(evidence)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(schedule(), id="no tick at all"),
+        pytest.param(schedule(ticked(0), ticked(4)), id="a gap that nothing explains"),
+        pytest.param(
+            schedule(ticked(0), ticking_ended_at=at(60)), id="it fell silent before the end"
+        ),
+        pytest.param(
+            schedule(ticked(0), ticked(40), struck=(struck(Kind.CRASH_POSTGRES, 1, 3),)),
+            id="a gap that outlasts its fault",
+        ),
+        pytest.param(
+            schedule(ticked(0), ticked(4), struck=(struck(Kind.FLUSH_REDIS, 1, 3),)),
+            id="a fault that hinders no tick",
+        ),
+        pytest.param(
+            schedule(
+                ticked(0),
+                replace(ticked(4), ticks=(tick(4, created_at=at(6.5)),)),
+                struck=(struck(Kind.CRASH_POSTGRES, 1, 6),),
+            ),
+            id="caught up with an old moment",
+        ),
+    ],
+)
+def test_a_moment_is_missed_only_for_a_reason(evidence: Evidence):
+    assert ticks.NOT_MISSED in rules(evidence)
+
+
+def test_what_an_outage_made_them_miss_is_well_when_the_newest_was_made():
+    evidence = schedule(
+        ticked(0),
+        replace(ticked(8), ticks=(tick(8, created_at=at(9)),)),
+        struck=(struck(Kind.CRASH_POSTGRES, 1, 8.5),),
+    )
+
+    assert verdict.judge(evidence) == []
+    assert ticks.missed(evidence) == 3
