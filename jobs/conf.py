@@ -30,6 +30,7 @@ class Conf:
     kill_after: timedelta = timedelta(seconds=3)  # after a timeout that the job swallowed
     heartbeat: timedelta = timedelta(seconds=5)
     lease: timedelta = timedelta(seconds=30)  # a worker silent for longer is dead
+    leader_lease: timedelta = timedelta(seconds=10)  # renewed four times as often
     max_losses: int = 3  # a job that lost this many workers ends failed
     max_interruptions: int = 5  # stops that spend no attempt
     runner_max_jobs: int = 1_000  # a runner is replaced after so many jobs

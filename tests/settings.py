@@ -17,6 +17,7 @@ JOBS = JOBS | {
     "KILL_AFTER": timedelta(seconds=1),
     "HEARTBEAT": timedelta(seconds=1),
     "LEASE": timedelta(seconds=10),
+    "LEADER_LEASE": timedelta(seconds=3),
     **{
         # A worker process of one test may differ: tests/workers.py.
         key.upper(): timedelta(seconds=value)

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import Error as DatabaseFault
-from django.db import connections
+from django.db import connection, connections
 
 from jobs import conf
 from jobs.maintenance import leader, prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
+from jobs.processes import channel
 from jobs.processes.connection import unit_of_work
 from jobs.processes.outage import AWAY, Outage, Outages
 
@@ -28,6 +29,9 @@ logger = logging.getLogger("jobs.maintenance")
 MAX_WAIT_SECONDS = 10.0
 # After the parent's end the process has this long to come to its own.
 _LAST_SECONDS = 0.8
+# So often, at least and at most, its parent hears that it lives.
+_LONGEST_WAIT_SECONDS = 1.0
+_ALIVE_SECONDS = 0.5
 
 
 class Stop(Protocol):
@@ -75,38 +79,13 @@ class Duty:
         self.due_at = time.monotonic() + wait_seconds
 
 
-@dataclass(slots=True, kw_only=True)
-class Leadership:
-    """Whether this process leads, by its own clock: never longer than the lease it was given."""
-
-    holder_id: UUID
-    name: str
-    leads_until: float = 0.0  # time.monotonic()
-
-    @property
-    def leads(self) -> bool:
-        """Whether the lease is ours now."""
-        return time.monotonic() < self.leads_until
-
-    def seek(self) -> None:
-        """Take or renew the lease."""
-        asked_at = time.monotonic()
-        led = self.leads
-        if leader.take_or_renew(self.holder_id, self.name):
-            self.leads_until = asked_at + conf.current().lease.total_seconds()
-        else:
-            self.leads_until = 0.0
-        if self.leads != led:
-            logger.info("%s %s the duties", self.name, "does" if self.leads else "no longer does")
-
-    def resign(self) -> None:
-        """Let another one lead at once."""
-        if self.leads:
-            leader.release(self.holder_id)
-            self.leads_until = 0.0
+def _say_nothing() -> None:
+    return
 
 
-def run(stop: Stop, holder_id: UUID, name: str) -> None:
+def run(
+    stop: Stop, holder_id: UUID, name: str, *, say_alive: Callable[[], None] = _say_nothing
+) -> None:
     """Seek the lease and, while it is ours, do the duties, until `stop`.
 
     Call in a process or a thread of its own: it uses that thread's database connection. An
@@ -116,28 +95,32 @@ def run(stop: Stop, holder_id: UUID, name: str) -> None:
         stop: Set by whoever wants the end; seen between two duties.
         holder_id: Fresh for each process that does duties.
         name: A label, for people.
+        say_alive: Called about every second, as long as no single statement takes longer.
     """
     settings = conf.current()
     outages = Outages(f"Duties of {name}", log=logger)
-    leadership = Leadership(holder_id=holder_id, name=name)
+    leadership = leader.Leadership(holder_id=holder_id, name=name)
     seek = Duty(
         name="lease",
         verb=leadership.seek,
-        interval_seconds=settings.heartbeat.total_seconds(),
+        interval_seconds=settings.leader_lease.total_seconds() / leader.RENEWALS,
         outages=outages,
     )
 
     def may_go_on() -> bool:
+        say_alive()
         _do_due([seek], lambda: True)
         return leadership.leads and not stop.is_set()
 
     duties = _duties(settings, outages, may_go_on, stop)
     try:
         while not stop.is_set():
+            say_alive()
             _do_due([seek], lambda: True)
             _do_due(duties, may_go_on)
             waiting = [seek, *duties] if leadership.leads else [seek]
-            stop.wait(max(0.0, min(duty.due_at for duty in waiting) - time.monotonic()))
+            seconds = min(duty.due_at for duty in waiting) - time.monotonic()
+            stop.wait(max(0.0, min(seconds, _LONGEST_WAIT_SECONDS)))
     finally:
         _end(leadership)
 
@@ -147,10 +130,15 @@ def _duties(
 ) -> list[Duty]:
     relay_seconds = settings.relay_interval.total_seconds()
     short = [
-        Duty(name="promote", verb=relay.promote, interval_seconds=relay_seconds, outages=outages),
+        Duty(
+            name="promote",
+            verb=partial(relay.promote, may_go_on),
+            interval_seconds=relay_seconds,
+            outages=outages,
+        ),
         Duty(
             name="rescue",
-            verb=partial(rescue.rescue, HeartbeatWatch()),
+            verb=partial(rescue.rescue, HeartbeatWatch(), may_go_on),
             interval_seconds=settings.heartbeat.total_seconds() / 2,
             outages=outages,
         ),
@@ -189,7 +177,7 @@ def _do_due(duties: list[Duty], may_go_on: Callable[[], bool]) -> None:
             duty.do()
 
 
-def _end(leadership: Leadership) -> None:
+def _end(leadership: leader.Leadership) -> None:
     try:
         with unit_of_work():
             leadership.resign()
@@ -198,21 +186,43 @@ def _end(leadership: Leadership) -> None:
     connections.close_all()
 
 
-def main(channel: socket.socket, config: Mapping[str, Any]) -> None:
+def main(end: socket.socket, config: Mapping[str, Any]) -> None:
     """Run the duties in a process that was forked for them, until its parent closes the channel.
 
+    Says {"say": "alive"} all the time; a parent that misses it may kill this process: a duty is
+    safe to be cut off anywhere.
+
     Args:
-        channel: Our end; its end of file means that the parent has died or wants us to end.
+        end: Ours of the channel; its end of file means that the parent has died or wants us to end.
         config: `worker_id`, fresh for each start of the parent, and its `name`.
     """
     stop = threading.Event()
-    threading.Thread(target=_await_parent, args=(channel, stop), daemon=True).start()
-    run(stop, UUID(str(config["worker_id"])), str(config["name"]))
+    threading.Thread(target=_await_parent, args=(end, stop), daemon=True).start()
+    _let_statements_end_with_us()
+    run(stop, UUID(str(config["worker_id"])), str(config["name"]), say_alive=_Voice(end).say_alive)
 
 
-def _await_parent(channel: socket.socket, stop: threading.Event) -> None:
-    channel.settimeout(None)
-    while channel.recv(4096):
+class _Voice:
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._said_at = 0.0  # time.monotonic()
+
+    def say_alive(self) -> None:
+        if time.monotonic() - self._said_at >= _ALIVE_SECONDS:
+            self._said_at = time.monotonic()
+            channel.mention(self._end, {"say": "alive"})
+
+
+def _let_statements_end_with_us() -> None:
+    if not conf.current().behind_pooler:
+        options = connection.settings_dict.setdefault("OPTIONS", {})
+        watched = "-c client_connection_check_interval=1000"
+        options["options"] = f"{options.get('options', '')} {watched}".strip()
+
+
+def _await_parent(end: socket.socket, stop: threading.Event) -> None:
+    end.settimeout(None)
+    while channel.receive(end)[0] is not None:
         pass
     stop.set()
     # A server that hangs would hold us; each duty is safe to be cut off anywhere.

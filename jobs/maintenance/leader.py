@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
@@ -9,7 +12,47 @@ from django.db import connection
 from jobs import conf
 from jobs.models import Lease, clock
 
+logger = logging.getLogger("jobs.maintenance")
+
 LEASE = "duties"
+# A leader asks for its lease so many times before it would end.
+RENEWALS = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Leadership:
+    """Whether this process leads, by its own clock: never longer than the lease it was given."""
+
+    holder_id: UUID
+    name: str
+    leads_until: float = 0.0  # of `uptime`
+
+    @property
+    def leads(self) -> bool:
+        """Whether the lease is ours now."""
+        return uptime() < self.leads_until
+
+    def seek(self) -> None:
+        """Take or renew the lease."""
+        asked_at = uptime()
+        led = self.leads
+        if take_or_renew(self.holder_id, self.name):
+            self.leads_until = asked_at + conf.current().leader_lease.total_seconds()
+        else:
+            self.leads_until = 0.0
+        if self.leads != led:
+            logger.info("%s %s the duties", self.name, "does" if self.leads else "no longer does")
+
+    def resign(self) -> None:
+        """Let another one lead at once."""
+        if self.leads:
+            release(self.holder_id)
+            self.leads_until = 0.0
+
+
+def uptime() -> float:
+    """Return the seconds since this machine's start, those that it was suspended included."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def take_or_renew(holder_id: UUID, name: str) -> bool:
@@ -21,7 +64,7 @@ def take_or_renew(holder_id: UUID, name: str) -> bool:
         holder_id: Who asks; fresh for each process that does duties.
         name: Its label, for people.
     """
-    lease_seconds = conf.current().lease.total_seconds()
+    lease_seconds = conf.current().leader_lease.total_seconds()
     with connection.cursor() as cursor:
         cursor.execute(_take(), [LEASE, holder_id, name[:200], lease_seconds, LEASE, holder_id])
         return cursor.fetchone() is not None

@@ -24,18 +24,27 @@ PAGE = 500  # rows of a queue that one pass compares
 PUSHED_AT_ONCE = 100  # a whole row may be a megabyte of params
 
 
-def promote() -> int:
+def _yes() -> bool:
+    return True
+
+
+def promote(go_on: Callable[[], bool] = _yes) -> int:
     """Move due jobs and push them: scheduled, retrying -> queued. Return how many moved.
 
     Opens its own transactions. Two relays at once promote each job once: a row that one of them
     locks is skipped by the other. What can't be pushed is found by `push_lost`.
+
+    Args:
+        go_on: Asked before each batch; after a no the next pass, perhaps another's, goes on.
     """
-    return sum(_promote(timed) for timed in sorted(queued.TIMED))
+    return sum(_promote(timed, go_on) for timed in sorted(queued.TIMED))
 
 
-def _promote(timed: Status) -> int:
+def _promote(timed: Status, go_on: Callable[[], bool]) -> int:
     count = 0
     for _ in range(PROMOTIONS_A_PASS):
+        if not go_on():
+            break
         jobs = queued.promote(timed, limit=PROMOTED_AT_ONCE)
         if jobs:
             outbox.push(jobs)
@@ -43,10 +52,6 @@ def _promote(timed: Status) -> int:
         if len(jobs) < PROMOTED_AT_ONCE:
             break
     return count
-
-
-def _yes() -> bool:
-    return True
 
 
 def push_lost(go_on: Callable[[], bool] = _yes) -> int:

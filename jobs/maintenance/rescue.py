@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -27,21 +27,32 @@ logger = logging.getLogger("jobs.maintenance")
 SETTLED_AT_ONCE = 500
 
 
-def rescue(watch: HeartbeatWatch) -> list[Settled]:
+def _yes() -> bool:
+    return True
+
+
+def rescue(watch: HeartbeatWatch, go_on: Callable[[], bool] = _yes) -> list[Settled]:
     """Declare silent workers dead and settle what dead and stopped workers left started.
 
     started -> retrying, failed, cancelled. Opens its own transactions. Safe with two leaders: a
     death is a compare-and-set on the heartbeat, a settlement is fenced by the claim. Repeats
     nothing that is done, finishes what was begun.
 
+    Args:
+        watch: What this leader has seen of the heartbeats.
+        go_on: Asked before each step; after a no the next pass, perhaps another's, goes on.
+
     Raises:
         broker.client.Unreachable: The rows are settled; Redis is cleared by a later pass.
     """
     for worker_id, heartbeat_at in watch.look().items():
+        if not go_on():
+            return []
         _declare_dead(worker_id, heartbeat_at)
-    settled = settle_orphans()
-    leavings.clear(_departed())
-    leavings.show_ends()
+    settled = settle_orphans(go_on)
+    for clear in (lambda: leavings.clear(_departed()), leavings.show_ends):
+        if go_on():
+            clear()
     return settled
 
 
@@ -81,14 +92,20 @@ def _declare_dead(worker_id: UUID, heartbeat_at: datetime) -> None:
         )
 
 
-def settle_orphans() -> list[Settled]:
-    """Settle the started rows whose worker is dead, has stopped a lease ago, or has no row."""
+def settle_orphans(go_on: Callable[[], bool] = _yes) -> list[Settled]:
+    """Settle the started rows whose worker is dead, has stopped a lease ago, or has no row.
+
+    Args:
+        go_on: Asked before each job.
+    """
     settled: list[Settled] = []
     jobs = list(
         JobStatus.objects.raw(_orphans(), [conf.current().lease.total_seconds(), SETTLED_AT_ONCE])
     )
     worker_by_id = JobWorker.objects.in_bulk({job.worker_id for job in jobs})
     for job in jobs:
+        if not go_on():
+            break
         settled += settle_lost([job], WorkerLost(_why(worker_by_id.get(job.worker_id))))
     return settled
 

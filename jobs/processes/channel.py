@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import Any
@@ -30,6 +31,12 @@ def send(end: socket.socket, message: Message, *, fds: tuple[int, ...] = ()) -> 
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True
+
+
+def mention(end: socket.socket, message: Message) -> None:
+    """Send `message` unless the other end is gone, or hangs and has many unread."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
+        end.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
 
 
 def receive(end: socket.socket) -> tuple[Message | None, list[int]]:

@@ -234,21 +234,6 @@ class TestDuty:
         assert round(breaking.due_at - time.monotonic()) == 60
 
 
-@pytest.mark.django_db
-def test_a_leader_that_can_not_renew_its_lease_stops_leading_at_its_end(monkeypatch):
-    now = 1_000.0
-    monkeypatch.setattr(duties.time, "monotonic", lambda: now)
-    leadership = duties.Leadership(holder_id=uuid4(), name="one")
-    leadership.seek()
-    assert leadership.leads
-
-    now += 29
-    assert leadership.leads
-
-    now += 2
-    assert not leadership.leads
-
-
 @pytest.mark.process
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
+from jobs import conf
 from jobs.maintenance import leader
 from jobs.models import Lease
 
@@ -90,3 +91,39 @@ def test_of_many_who_ask_at_once_one_leads(*, expired: bool):
         thread.join(timeout=20)
 
     assert sorted(answers) == [False] * 7 + [True]
+
+
+class TestLeadership:
+    @pytest.mark.django_db
+    def test_a_leader_that_can_not_renew_its_lease_stops_leading_at_its_end(self, monkeypatch):
+        now = 1_000.0
+        monkeypatch.setattr(leader, "uptime", lambda: now)
+        leadership = leader.Leadership(holder_id=uuid4(), name="one")
+        leadership.seek()
+        assert leadership.leads
+        lease_seconds = conf.current().leader_lease.total_seconds()
+
+        now += lease_seconds - 0.1
+        assert leadership.leads
+
+        now += 0.2
+        assert not leadership.leads
+
+    @pytest.mark.django_db
+    def test_a_lease_counts_from_before_it_was_asked_for(self, monkeypatch):
+        now = 1_000.0
+        monkeypatch.setattr(leader, "uptime", lambda: now)
+        take = leader.take_or_renew
+
+        def slowly(holder_id: UUID, name: str) -> bool:
+            nonlocal now
+            taken = take(holder_id, name)
+            now += conf.current().leader_lease.total_seconds() + 1  # its answer was long in coming
+            return taken
+
+        monkeypatch.setattr(leader, "take_or_renew", slowly)
+        leadership = leader.Leadership(holder_id=uuid4(), name="one")
+
+        leadership.seek()
+
+        assert not leadership.leads
