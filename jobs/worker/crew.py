@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import sys
 import time
 from functools import partial
@@ -18,7 +17,9 @@ from jobs.worker import losses
 from jobs.worker.ears import Ears
 from jobs.worker.inbox import Inbox
 from jobs.worker.keeper import Keeper
+from jobs.worker.nursery import Nursery
 from jobs.worker.options import Options
+from jobs.worker.own_end import OwnEnd
 from jobs.worker.ration import Ration
 from jobs.worker.registration import Identity
 from jobs.worker.slot import Slot
@@ -27,8 +28,6 @@ from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
 
-YOUNG_SECONDS = 1.0  # a runner that dies younger, without a job, is forked anew with a delay
-MAX_DELAY_SECONDS = 10.0
 SIGN_OFF_SECONDS = 4.0  # the worker's row is closed within so long, or left to the rescue
 NAME_TAKEN = 2  # exit code
 
@@ -43,15 +42,16 @@ class Crew:
         self.identity = identity
         self.options = options
         self._mother = mother
-        self._slots = [Slot(index=index) for index in range(identity.concurrency)]
+        self._nursery = Nursery(identity, mother=mother)
+        self._slots = self._nursery.runners
         self._worker_id: UUID | None = None
         self._inbox = Inbox()
         self._keeper = Keeper(identity, tell=self._inbox.tell, shown_seconds=options.shown_seconds)
         self._ears = Ears(identity.name, tell=self._inbox.tell)
-        self._duties = Slot(index=-1)
+        self._duties = self._nursery.duties
         self._stop = Stop(self._slots, worker_name=identity.name)
         self._ration = Ration(options.max_jobs)
-        self._busy_at = time.monotonic()
+        self._own_end = OwnEnd(options, slots=self._slots, ration=self._ration)
         self._code: int | None = None  # set when it is over
         self._is_orphaned = False  # the mother has died
 
@@ -63,7 +63,7 @@ class Crew:
         while self._code is None:
             self._wait()
             self._fork_due()
-            self._kill_due()
+            self._nursery.kill_due()
             self._consider_stop()
             self._report()
             self._keeper.look()
@@ -76,7 +76,7 @@ class Crew:
     # --- Waiting ---
 
     def _wait(self) -> None:
-        slots_by_end = {slot.end: slot for slot in self._everyone() if slot.end is not None}
+        slots_by_end = {slot.end: slot for slot in self._nursery.everyone if slot.end is not None}
         ready = self._inbox.wait([self._mother.end, *slots_by_end], seconds=self._seconds_to_next())
         for event in self._inbox.events():
             self._handle(*event)
@@ -87,17 +87,9 @@ class Crew:
                 self._hear_runner(slots_by_end[end])
 
     def _seconds_to_next(self) -> float:
-        moments = [slot.kill_at for slot in self._everyone() if slot.kill_at is not None]
-        if self._worker_id is not None:
-            moments += [slot.fork_at for slot in self._everyone() if slot.fork_at is not None]
-        if self._stop.next_at is not None:
-            moments.append(self._stop.next_at)
-        if self.options.max_idle_seconds is not None:
-            moments.append(self._busy_at + self.options.max_idle_seconds)
+        moments = self._nursery.next_at(may_fork=self._worker_id is not None)
+        moments += [at for at in (self._stop.next_at, self._own_end.next_at) if at is not None]
         return max(0.01, min([moment - time.monotonic() for moment in moments] + [5.0]))
-
-    def _everyone(self) -> list[Slot]:
-        return [*self._slots, self._duties]
 
     # --- Events ---
 
@@ -153,9 +145,7 @@ class Crew:
             self._bury(message)
 
     def _place(self, message: channel.Message, fds: list[int]) -> None:
-        index = message["index"]
-        slot = self._duties if index < 0 else self._slots[index]
-        slot.place(message["forked"], socket.socket(fileno=fds[0]))
+        slot = self._nursery.place(message, fds)
         if message["worker_id"] != str(self._worker_id):
             slot.kill()  # asked for before this worker was declared dead
             return
@@ -173,12 +163,17 @@ class Crew:
         if message is None:
             slot.hang_up()  # the mother's word of its death follows
             return
+        slot.heard_at = time.monotonic()
+        if slot is not self._duties:  # they say only that they live
+            self._heed(slot, message)
+
+    def _heed(self, slot: Slot, message: channel.Message) -> None:
         match message["say"]:
             case "idle":
                 slot.is_idle = True
                 return
             case "claimed":
-                slot.claim(tuple(message["ids"]))
+                slot.announced, slot.is_idle, slot.granted = tuple(message["ids"]), False, False
             case "started":
                 slot.begin(message)
             case "performed":
@@ -188,22 +183,17 @@ class Crew:
                 if not message["counts"]:
                     self._ration.give_one_more()
                 self._ration.give(slot)
-        self._stop.overtake(slot)
-        self._busy_at = time.monotonic()
+        self._own_end.note_work()
 
     def _bury(self, message: channel.Message) -> None:
-        slot = next((one for one in self._everyone() if one.pid == message["died"]), None)
+        slot = self._nursery.find(message["died"])
         if slot is None:
             return
         self._hear_last_words(slot)
         if slot.announced:
             self._post_death(slot, code=message["code"], peak_memory=message["peak_memory"])
-        died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
-        slot.failures = slot.failures + 1 if died_young and message["code"] else 0
-        delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
         self._ration.take_back(slot)
-        slot.empty()
-        slot.fork_at = None if self._stop.has_begun else time.monotonic() + delay
+        self._nursery.bury(slot, code=message["code"], may_fork=not self._stop.has_begun)
 
     def _hear_last_words(self, slot: Slot) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -233,30 +223,15 @@ class Crew:
     # --- Forking and killing ---
 
     def _fork_due(self) -> None:
-        if self._worker_id is None or self._stop.has_begun:
-            return
-        for slot in self._everyone():
-            if slot.fork_at is not None and time.monotonic() >= slot.fork_at:
-                slot.fork_at = None
-                self._mother.fork(
-                    "duties" if slot is self._duties else "runner",
-                    index=slot.index,
-                    worker_id=str(self._worker_id),
-                    name=self.identity.name,
-                    queues=list(self.identity.queues),
-                    rationed=self._ration.is_limited,
-                )
-
-    def _kill_due(self) -> None:
-        for slot in self._slots:
-            slot.kill_if_due()
+        if self._worker_id is not None and not self._stop.has_begun:
+            self._nursery.fork_due(self._worker_id, rationed=self._ration.is_limited)
 
     def _begin_anew(self) -> None:
         """The leader has declared this worker dead and settled its jobs: none may go on."""
         if self._worker_id is None:
             return  # heard already, not yet registered anew
         logger.error("This worker was declared dead: its runners are killed, it registers anew")
-        for slot in self._everyone():
+        for slot in self._nursery.everyone:
             slot.clear()
             slot.hang_up()
             slot.kill()
@@ -277,29 +252,15 @@ class Crew:
     # --- Stopping ---
 
     def _consider_stop(self) -> None:
-        reason = "asked to stop" if self._stop.is_asked else self._own_reason_to_stop()
+        reason = "asked to stop" if self._stop.is_asked else ""
+        if self._worker_id is not None:
+            reason = reason or self._own_end.reason()
         if reason and not self._stop.has_begun:
             self._stop.begin(reason)
             self._duties.empty()  # they end with their channel, and let go of the lease
         self._stop.proceed()
         if self._stop.has_ended and self._code is None:
             self._code = 0
-
-    def _own_reason_to_stop(self) -> str:
-        if self._worker_id is None:
-            return ""
-        if self.options.burst and all(self._is_out_of_work(slot) for slot in self._slots):
-            return "the queues are empty"
-        if self._ration.is_used_up(self._slots):
-            return f"it has run {self.options.max_jobs} job(s)"
-        idle_seconds = self.options.max_idle_seconds
-        if idle_seconds is not None and time.monotonic() - self._busy_at >= idle_seconds:
-            return f"no job for {idle_seconds:g} s"
-        return ""
-
-    def _is_out_of_work(self, slot: Slot) -> bool:
-        rests = slot.is_idle or self._ration.lets_rest(slot)
-        return slot.pid is not None and not slot.announced and rests
 
     def _leave(self) -> int:
         self._ears.close()

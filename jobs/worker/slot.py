@@ -25,6 +25,7 @@ class Slot:
     end: socket.socket | None = None
     forked_at: float = 0.0  # time.monotonic()
     fork_at: float | None = 0.0  # when to ask for the next runner; None: one is here or on its way
+    heard_at: float = 0.0  # time.monotonic(): when it last said something
     failures: int = 0  # runners in a row that died young and idle
     announced: tuple[str, ...] = ()  # entry ids it has claimed
     job: dict[str, Any] | None = None  # the "started" message
@@ -39,7 +40,8 @@ class Slot:
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
         end.settimeout(0)
-        self.pid, self.end, self.forked_at = pid, end, time.monotonic()
+        self.pid, self.end = pid, end
+        self.forked_at = self.heard_at = time.monotonic()
         self.clear()
 
     def empty(self) -> None:

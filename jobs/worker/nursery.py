@@ -1,0 +1,100 @@
+"""The places of a worker's children: who is in them, who is due to be forked or killed."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from uuid import UUID
+
+from jobs import conf
+from jobs.processes import channel
+from jobs.processes.mother import Mother
+from jobs.worker.registration import Identity
+from jobs.worker.slot import Slot
+
+logger = logging.getLogger("jobs.worker")
+
+YOUNG_SECONDS = 1.0  # a child that dies younger, without a job, is forked anew with a delay
+MAX_DELAY_SECONDS = 10.0
+PAUSE_SECONDS = 10.0  # the supervisor looks oftener, unless it was paused itself
+
+
+class Nursery:
+    """The runners and the duties of one worker; everything in the supervisor's main thread.
+
+    Attributes:
+        runners: A slot each, in the order of their index.
+        duties: The slot of the process that does the duties; its index is -1.
+    """
+
+    def __init__(self, identity: Identity, *, mother: Mother) -> None:
+        self.runners = [Slot(index=index) for index in range(identity.concurrency)]
+        self.duties = Slot(index=-1)
+        self._identity = identity
+        self._mother = mother
+        self._looked_at = time.monotonic()
+
+    @property
+    def everyone(self) -> list[Slot]:
+        """The slots of all children."""
+        return [*self.runners, self.duties]
+
+    def next_at(self, *, may_fork: bool) -> list[float]:
+        """Return the moments, by time.monotonic(), at which something here is due."""
+        moments = [slot.kill_at for slot in self.runners if slot.kill_at is not None]
+        if may_fork:
+            moments += [slot.fork_at for slot in self.everyone if slot.fork_at is not None]
+        if self.duties.pid is not None:
+            moments.append(self.duties.heard_at + _silence_seconds())
+        return moments
+
+    def fork_due(self, worker_id: UUID, *, rationed: bool) -> None:
+        """Ask the mother for whoever is due."""
+        for slot in self.everyone:
+            if slot.fork_at is not None and time.monotonic() >= slot.fork_at:
+                slot.fork_at = None
+                self._mother.fork(
+                    "duties" if slot is self.duties else "runner",
+                    index=slot.index,
+                    worker_id=str(worker_id),
+                    name=self._identity.name,
+                    queues=list(self._identity.queues),
+                    rationed=rationed,
+                )
+
+    def place(self, message: channel.Message, fds: list[int]) -> Slot:
+        """Put the child that the mother has forked into its slot."""
+        index = message["index"]
+        slot = self.duties if index < 0 else self.runners[index]
+        slot.place(message["forked"], socket.socket(fileno=fds[0]))
+        return slot
+
+    def find(self, pid: int) -> Slot | None:
+        """Return the slot of the child with this pid."""
+        return next((slot for slot in self.everyone if slot.pid == pid), None)
+
+    def bury(self, slot: Slot, *, code: int, may_fork: bool) -> None:
+        """Empty a dead child's slot, and note when the next one is due."""
+        died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
+        slot.failures = slot.failures + 1 if died_young and code else 0
+        delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
+        slot.empty()
+        slot.fork_at = time.monotonic() + delay if may_fork else None
+
+    def kill_due(self) -> None:
+        """Kill runners whose job's time is over, and duties that hang."""
+        for slot in self.runners:
+            slot.kill_if_due()
+        now = time.monotonic()
+        if now - self._looked_at > PAUSE_SECONDS:
+            self.duties.heard_at = now  # they may have been paused together with us
+        self._looked_at = now
+        if self.duties.pid is not None and now - self.duties.heard_at >= _silence_seconds():
+            logger.error("The duties said nothing for %g s: killed", _silence_seconds())
+            self.duties.heard_at = now
+            self.duties.kill()
+
+
+def _silence_seconds() -> float:
+    return conf.current().lease.total_seconds()

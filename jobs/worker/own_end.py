@@ -1,0 +1,44 @@
+"""When a worker ends by itself: --burst, --max-jobs, --max-idle-time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from jobs.worker.options import Options
+from jobs.worker.ration import Ration
+from jobs.worker.slot import Slot
+
+
+class OwnEnd:
+    """What the options say of one worker's end."""
+
+    def __init__(self, options: Options, *, slots: Sequence[Slot], ration: Ration) -> None:
+        self._options = options
+        self._slots = slots
+        self._ration = ration
+        self._busy_at = time.monotonic()
+
+    def note_work(self) -> None:
+        """Note that a runner has just had work."""
+        self._busy_at = time.monotonic()
+
+    @property
+    def next_at(self) -> float | None:
+        """When it may end for want of work, by time.monotonic()."""
+        idle_seconds = self._options.max_idle_seconds
+        return None if idle_seconds is None else self._busy_at + idle_seconds
+
+    def reason(self) -> str:
+        """Return why the worker ends now; "" when it doesn't."""
+        if self._options.burst and all(self._is_out_of_work(slot) for slot in self._slots):
+            return "the queues are empty"
+        if self._ration.is_used_up(self._slots):
+            return f"it has run {self._options.max_jobs} job(s)"
+        if self.next_at is not None and time.monotonic() >= self.next_at:
+            return f"no job for {self._options.max_idle_seconds:g} s"
+        return ""
+
+    def _is_out_of_work(self, slot: Slot) -> bool:
+        rests = slot.is_idle or self._ration.lets_rest(slot)
+        return slot.pid is not None and not slot.announced and rests
