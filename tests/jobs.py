@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -394,3 +396,66 @@ class KeptForEver(BaseJob):
 
     def _perform(self) -> None:
         return None
+
+
+def _endless() -> list[Any]:
+    inner: list[Any] = []
+    inner += [inner, inner]
+    return inner
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+def _recurse() -> Any:
+    return _recurse()
+
+
+def _chained(before: BaseException, number: int) -> BaseException:
+    error = ValueError(f"number {number}")
+    error.__cause__ = before
+    return error
+
+
+POISONS: dict[str, Callable[[], Any]] = {
+    "NUL": lambda: {"text": "a\x00b"},
+    "NUL in a key": lambda: {"a\x00b": 1},
+    "NaN": lambda: {"rows": [1, float("nan")]},
+    "infinity": lambda: {"rows": [float("-inf")]},
+    "a million NaNs": lambda: [float("nan")] * 1_000_000,
+    "surrogate": lambda: ["fine", "\ud800"],
+    "too deep": lambda: functools.reduce(lambda inner, _: [inner], range(100_000), []),
+    "endless": _endless,
+    "huge number": lambda: 10**5_000,
+    "key that is no text": lambda: {1: "one"},
+    "not JSON": lambda: {"when": object()},
+    "too much": lambda: "x" * (2 * 1024 * 1024),
+    "huge error": lambda: _raise(ValueError(os.urandom(5 * 1024 * 1024).hex())),
+    "error with a surrogate": lambda: _raise(ValueError("\ud800 and \x00")),
+    "recursion": _recurse,
+    "chain of a thousand": lambda: _raise(
+        functools.reduce(_chained, range(1_000), ValueError("the first"))
+    ),
+    "huge group": lambda: _raise(
+        ExceptionGroup("many", [ValueError(str(number) * 100) for number in range(10_000)])
+    ),
+}
+
+
+class Poison(BaseJob):
+    """Return or raise something that nobody can store as it is."""
+
+    max_attempts = 1
+
+    what: str
+
+    def _perform(self) -> Any:
+        return POISONS[self.what]()
+
+
+class Pid(BaseJob):
+    """Return the process it ran in."""
+
+    def _perform(self) -> Any:
+        return os.getpid()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from jobs import registry
+from jobs import conf, json_values, registry
 from jobs.broker import client, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
@@ -83,7 +83,8 @@ def _shown(ending: Ending) -> registries.Ended:
         status=end.status,
         working_seconds=ending.working_seconds,
         result=result,
-        error=text or end.error,
+        # As the row has it: what Redis can't be told would end the runner.
+        error=json_values.cleaned(text or end.error, limit_bytes=conf.current().max_error_bytes),
     )
 
 
