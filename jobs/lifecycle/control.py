@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 
 from jobs import json_values
 from jobs.dispatch import outbox
-from jobs.models import JobStatus, clock
+from jobs.models import JobStatus, clock, locking
 from jobs.statuses import TERMINAL, Status, sources
 
 logger = logging.getLogger("jobs.lifecycle")
@@ -35,12 +35,21 @@ class Moved:
 def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
     """Give ended jobs one more attempt: completed, failed, cancelled -> queued.
 
-    Opens its own transaction. Keeps every attempt; resets the losses.
+    Opens its own transaction, which is repeated when it is a deadlock's victim. Keeps every
+    attempt; resets the losses.
 
     Args:
         job_ids: Jobs in any status; those that haven't ended are refused.
         by: Who asks, for the log.
     """
+    jobs = locking.repeat_on_conflict(lambda: _retry(job_ids))
+    for job in jobs:
+        logger.info("Job %s: retried by %s", job.id, by, extra={"job_id": str(job.id)})
+    moved = [job.id for job in jobs]
+    return Moved(moved=moved, asked=[], refused=_rest(job_ids, moved))
+
+
+def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
     with transaction.atomic():
         moved = JobStatus.objects.filter(id__in=job_ids).move(
             Status.QUEUED,
@@ -60,16 +69,14 @@ def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
         jobs = list(JobStatus.objects.filter(id__in=moved).order_by("id"))
         outbox.withdraw_on_commit(jobs)
         outbox.push_on_commit(jobs)
-    for job in jobs:
-        logger.info("Job %s: retried by %s", job.id, by, extra={"job_id": str(job.id)})
-    return Moved(moved=moved, asked=[], refused=_rest(job_ids, moved))
+    return jobs
 
 
 def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
     """Stop jobs on purpose: everything not ended -> cancelled.
 
-    Opens its own transaction. A started job is only asked: the request stands on its row, and every
-    end but completed becomes cancelled.
+    Opens its own transaction, which is repeated when it is a deadlock's victim. A started job is
+    only asked: the request stands on its row, and every end but completed becomes cancelled.
 
     Args:
         job_ids: Jobs in any status; those that have ended, or were asked before, are refused.
@@ -82,25 +89,36 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
         "cancel_requested_by": by[:150],
         "cancel_reason": reason,
     }
-    with transaction.atomic():
-        named = JobStatus.objects.filter(id__in=job_ids)
-        moved = named.move(
-            Status.CANCELLED,
-            sources=sources(Status.CANCELLED) - {Status.STARTED},
-            finished_at=RawSQL(clock.NOW, ()),
-            held_by="",
-            error=_why(by, reason),
-            **request,
-        )
-        asked = named.request_cancel(request)
-        jobs = list(JobStatus.objects.filter(id__in=moved))
-        outbox.withdraw_on_commit(jobs)
-        outbox.stop_on_commit(list(JobStatus.objects.filter(id__in=asked).select_related("worker")))
+    moved, asked = locking.repeat_on_conflict(
+        lambda: _cancel(job_ids, request, error=_why(by, reason))
+    )
     for job_id in moved:
         logger.info("Job %s: cancelled by %s", job_id, by, extra={"job_id": str(job_id)})
     for job_id in asked:
         logger.info("Job %s: its cancel was asked by %s", job_id, by, extra={"job_id": str(job_id)})
     return Moved(moved=moved, asked=asked, refused=_rest(job_ids, moved + asked))
+
+
+def _cancel(
+    job_ids: Sequence[UUID], request: dict[str, Any], *, error: str
+) -> tuple[list[UUID], list[UUID]]:
+    with transaction.atomic():
+        named = JobStatus.objects.filter(id__in=job_ids)
+        # Before anything is decided: a started job that its worker settles to `retrying` between
+        # the move and the request would be neither cancelled nor asked.
+        named.living().lock()
+        moved = named.move(
+            Status.CANCELLED,
+            sources=sources(Status.CANCELLED) - {Status.STARTED},
+            finished_at=RawSQL(clock.NOW, ()),
+            held_by="",
+            error=error,
+            **request,
+        )
+        asked = named.request_cancel(request)
+        outbox.withdraw_on_commit(list(JobStatus.objects.filter(id__in=moved)))
+        outbox.stop_on_commit(list(JobStatus.objects.filter(id__in=asked).select_related("worker")))
+    return moved, asked
 
 
 def _why(by: str, reason: str) -> str:

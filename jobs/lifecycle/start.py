@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobs.models import JobStatus, clock
+from jobs.models import JobStatus, clock, locking
 from jobs.statuses import Status, sources
 
 
 def start(job_ids: Sequence[UUID], *, worker_id: UUID) -> list[JobStatus]:
     """Start those of `job_ids` that are still queued: queued -> started.
 
-    One statement; run it in autocommit. A worker that was declared dead starts nothing.
+    One statement; run it in autocommit, where a deadlock or a serialization failure is repeated. A
+    worker that was declared dead starts nothing.
 
     Args:
         job_ids: Claimed ids; duplicates and ids of cancelled or running jobs move no row.
@@ -21,10 +22,10 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID) -> list[JobStatus]:
     Returns:
         The rows that moved, in the order of `job_ids`; each with its new attempt and claim.
     """
-    moved = JobStatus.objects.raw(
-        _statement(), [list(job_ids), sorted(sources(Status.STARTED)), worker_id, worker_id]
+    values = [list(job_ids), sorted(sources(Status.STARTED)), worker_id, worker_id]
+    by_id = locking.repeat_on_conflict(
+        lambda: {job.id: job for job in JobStatus.objects.raw(_statement(), values)}
     )
-    by_id = {job.id: job for job in moved}
     return [by_id[job_id] for job_id in dict.fromkeys(job_ids) if job_id in by_id]
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from jobs import conf
-from jobs.models import JobStatus, clock
+from jobs.models import JobStatus, clock, locking
 from jobs.statuses import Status, sources
 
 # Promoted by time alone; what waits is let go by whatever holds it.
@@ -31,7 +31,9 @@ def promote(timed: Status, *, limit: int) -> list[JobStatus]:
     One statement, in autocommit. Rows that somebody else locks are left to the next pass. Looks
     into `job_statuses_living` once for each queue, however many rows are not yet due.
     """
-    moved = JobStatus.objects.raw(_promote(timed), [limit, limit])
+    moved = locking.repeat_on_conflict(
+        lambda: list(JobStatus.objects.raw(_promote(timed), [limit, limit]))
+    )
     return sorted(moved, key=lambda job: (job.due_at, job.id))
 
 

@@ -19,7 +19,7 @@ from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.maintenance import leavings
 from jobs.maintenance.watch import HeartbeatWatch
-from jobs.models import JobStatus, JobWorker, clock, locking
+from jobs.models import JobStatus, JobWorker, clock
 from jobs.statuses import Status
 
 logger = logging.getLogger("jobs.maintenance")
@@ -133,7 +133,7 @@ def settle_lost(jobs: Iterable[JobStatus], error: WorkerLost) -> list[Settled]:
         Settlement(job_id=job.id, claim=job.claim, outcome=verdict.of_loss(job, error))
         for job in jobs
     ]
-    settled = locking.repeat_on_conflict(lambda: settle.settle(settlements))
+    settled = settle.settle(settlements)
     for done in settled:
         logger.warning(
             "Job %s: %s (%s)",

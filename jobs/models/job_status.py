@@ -69,14 +69,15 @@ class JobQuerySet(models.QuerySet["JobStatus"]):
 
         Call inside a transaction.
         """
-        asked = list(
-            self.filter(status=Status.STARTED, cancel_requested_at=None)
-            .order_by("id")
-            .select_for_update(of=("self",))
-            .values_list("id", flat=True)
-        )
+        asked = self.filter(status=Status.STARTED, cancel_requested_at=None).lock()
         JobStatus.objects.filter(id__in=asked).update(updated_at=RawSQL(clock.NOW, ()), **request)
         return asked
+
+    def lock(self) -> list[UUID]:
+        """Lock the rows of this set, in id order; return their ids. Call inside a transaction."""
+        return list(
+            self.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
+        )
 
     def living(self) -> JobQuerySet:
         """Return the jobs that have not ended."""
@@ -85,9 +86,7 @@ class JobQuerySet(models.QuerySet["JobStatus"]):
 
 def _move(allowed: JobQuerySet, to: Status, changes: dict[str, Any]) -> list[UUID]:
     with transaction.atomic():
-        locked = list(
-            allowed.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
-        )
+        locked = allowed.lock()
         JobStatus.objects.filter(id__in=locked).update(
             status=to, updated_at=RawSQL(clock.NOW, ()), **changes
         )
