@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from jobs.broker import client
+from tests.schedulers import Schedulers
 from tests.servers import OwnPostgres, OwnRedis, migrated_postgres, own_redis_for
 from tests.workers import Workers
 
@@ -34,6 +35,14 @@ def redis() -> Iterator[Redis]:
 def workers(transactional_db: None, redis: Redis) -> Iterator[Workers]:
     """Real worker processes: `workers.start("high", "low")`; none outlives its test."""
     started = Workers()
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def schedulers(transactional_db: None, redis: Redis) -> Iterator[Schedulers]:
+    """Real scheduler processes: `schedulers.start()`; none outlives its test."""
+    started = Schedulers()
     yield started
     started.end()
 

@@ -1,0 +1,123 @@
+"""P5: a scheduled moment makes at most one job, however many schedulers run and die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from jobs.models import JobStatus, Schedule, ScheduleRun, clock
+from jobs.schedules import cron, sync
+from tests import wait
+from tests.schedulers import Schedulers
+
+pytestmark = [pytest.mark.process]
+
+NIGHTLY = "nightly"
+
+
+def jobs_of(name: str, **fields: object) -> list[JobStatus]:
+    return list(JobStatus.objects.filter(schedule=name, **fields).order_by("logical_time"))
+
+
+def assert_each_moment_has_one_job(name: str) -> None:
+    runs = ScheduleRun.objects.filter(schedule_name=name).order_by("logical_time")
+    assert [run.job for run in runs] == jobs_of(name)
+    assert [run.logical_time for run in runs] == [job.logical_time for job in jobs_of(name)]
+    assert len({run.logical_time for run in runs}) == len(runs)
+
+
+def miss_a_moment(*, newest: int = 1) -> list[datetime]:
+    """Have the nightly schedule wait since its last moments, as if nobody had been there."""
+    now, moments = clock.read(), []
+    rule = sync.rule_of(Schedule.objects.get(name=NIGHTLY))
+    for _ in range(newest):
+        before = moments[0] - timedelta(seconds=1) if moments else now
+        moment = cron.latest(rule, since=before - timedelta(days=3), until=before)
+        assert moment is not None
+        moments.insert(0, moment)
+    Schedule.objects.filter(name=NIGHTLY).update(next_at=moments[0])
+    return moments
+
+
+def is_made() -> bool:
+    return Schedule.objects.filter(name=NIGHTLY, next_at__gt=clock.read()).exists()
+
+
+@contextmanager
+def nothing_can_be_dispatched() -> Iterator[None]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE job_statuses IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+def is_one_in_the_middle_of_a_tick() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted "
+            "AND relation = 'job_statuses'::regclass AND mode = 'RowExclusiveLock')"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_two_schedulers_of_which_one_is_killed_again_and_again(schedulers: Schedulers) -> None:
+    schedulers.start()
+    for number in range(4):
+        doomed = schedulers.start()
+        wait.until("two more", lambda number=number: len(jobs_of("each-second")) >= 2 * number + 2)
+        doomed.kill()
+
+    wait.until("another one", lambda: len(jobs_of("each-second")) >= 9)
+    for scheduler in schedulers.all:
+        scheduler.kill()
+    assert_each_moment_has_one_job("each-second")
+
+
+def test_a_moment_whose_schedulers_die_in_the_middle_of_it_is_made_whole(
+    schedulers: Schedulers,
+) -> None:
+    schedulers.start().kill()
+    (moment,) = miss_a_moment()
+    with nothing_can_be_dispatched():
+        # The second one waits for the first to read its schedules.
+        doomed = [schedulers.start(), schedulers.start(waits=False)]
+        wait.until("one is in the middle of a tick", is_one_in_the_middle_of_a_tick)
+        for scheduler in doomed:
+            scheduler.kill()
+
+    schedulers.start()
+    schedulers.start()
+
+    wait.until("the job of the missed moment", lambda: jobs_of(NIGHTLY))
+    wait.until("the next moment is to come", is_made)
+    assert [job.logical_time for job in jobs_of(NIGHTLY)] == [moment]
+    assert_each_moment_has_one_job(NIGHTLY)
+
+
+def test_a_moment_that_comes_again_makes_no_second_job(schedulers: Schedulers) -> None:
+    schedulers.start()
+    schedulers.start()
+    (moment,) = miss_a_moment()
+    wait.until("the job of the missed moment", lambda: jobs_of(NIGHTLY))
+    wait.until("the next moment is to come", is_made)
+
+    miss_a_moment()  # the database's clock was set back, or a backup restored
+    wait.until("the next moment is to come again", is_made)
+
+    assert [job.logical_time for job in jobs_of(NIGHTLY)] == [moment]
+
+
+def test_of_the_moments_that_nobody_was_there_for_the_newest_is_made(
+    schedulers: Schedulers,
+) -> None:
+    schedulers.start().kill()
+    moments = miss_a_moment(newest=3)
+
+    schedulers.start()
+    schedulers.start()
+
+    wait.until("the next moment is to come", is_made)
+    assert [job.logical_time for job in jobs_of(NIGHTLY)] == moments[-1:]

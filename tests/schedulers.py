@@ -1,0 +1,74 @@
+"""Real scheduler processes for tests, started as people start them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+
+from tests import wait
+from tests.workers import MANAGE, environment
+
+SETTINGS = "tests.schedules.process_settings"  # their JOB_SCHEDULES
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """One running `manage.py rqscheduler`."""
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has read its schedules."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"It ended with {self.process.returncode}:\n{self.log}")
+        return "registered" in self.log
+
+    def kill(self) -> None:
+        """Kill it outright."""
+        self.process.kill()
+        self.process.wait(wait.LIMIT_SECONDS)
+
+
+@dataclass(slots=True)
+class Schedulers:
+    """All schedulers of one test."""
+
+    all: list[Scheduler] = field(default_factory=list)
+
+    def start(self, *, waits: bool = True, **variables: str) -> Scheduler:
+        """Start one on this test's database and Redis; return when it has read its schedules."""
+        handle, name = tempfile.mkstemp(prefix="scheduler-", suffix=".log")
+        with os.fdopen(handle, "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, MANAGE, "rqscheduler"],
+                env={**environment(), "DJANGO_SETTINGS_MODULE": SETTINGS, **variables},
+                cwd=settings.BASE_DIR,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        scheduler = Scheduler(process, Path(name))
+        self.all.append(scheduler)
+        if waits:
+            wait.until(f"the schedules of scheduler {process.pid}", lambda: scheduler.is_up)
+        return scheduler
+
+    def end(self) -> None:
+        """Kill what still runs; show what failed tests want to read."""
+        for scheduler in self.all:
+            if scheduler.process.poll() is None:
+                scheduler.kill()
+            print(scheduler.log)  # noqa: T201 - pytest shows it for a failed test
+            scheduler.log_path.unlink()
