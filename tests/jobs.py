@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -108,6 +109,22 @@ class KillItself(BaseJob):
     def _perform(self) -> Any:
         os.kill(os.getpid(), self.signal_number)
         time.sleep(60)
+
+
+class Hold(BaseJob):
+    """Hold much memory for a moment, itself or in a child; return its runner's pid."""
+
+    mebibytes: int
+    in_a_child: bool = False
+
+    def _perform(self) -> Any:
+        size = self.mebibytes * 1024 * 1024
+        if self.in_a_child:
+            subprocess.run([sys.executable, "-c", f"held = bytearray({size})"], check=True)
+        else:
+            held = bytearray(size)
+            del held
+        return {"pid": os.getpid()}
 
 
 class Swallow(BaseJob):

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 os.environ.setdefault("ENVIRONMENT", "development")
 
+from jobs.conf import Conf
 from jobsite.settings import *  # noqa: F403
 from jobsite.settings import INSTALLED_APPS, JOBS
 
@@ -21,6 +22,8 @@ JOBS = JOBS | {
     **{
         # A worker process of one test may differ: tests/workers.py.
         key.upper(): timedelta(seconds=value)
+        if isinstance(getattr(Conf(), key), timedelta)
+        else value
         for key, value in json.loads(os.environ.get("TEST_JOBS_SECONDS", "{}")).items()
     },
 }

@@ -26,7 +26,7 @@ def environment(**jobs_seconds: float) -> dict[str, str]:
     """Return the environment of a process that works on this test's database and Redis.
 
     Args:
-        jobs_seconds: Settings of JOBS that differ, in lower case and seconds: `grace=1`.
+        jobs_seconds: Settings of JOBS that differ, in lower case; durations in seconds: `grace=1`.
     """
     database = connection.settings_dict
     place = quote(database["HOST"] or "", safe="/")

@@ -35,7 +35,8 @@ class JobAttempt(models.Model):
     error_class = models.CharField(max_length=200, blank=True, default="")
     message = models.TextField(blank=True, default="")
     traceback = models.TextField(blank=True, default="")
-    peak_memory = models.BigIntegerField(null=True)  # bytes, of the runner's process
+    # Bytes, of the runner's process during this attempt; None where that can't be told.
+    peak_memory = models.BigIntegerField(null=True)
     result = models.JSONField(null=True)
 
     class Meta:

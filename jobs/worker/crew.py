@@ -201,10 +201,12 @@ class Crew:
                 self._hear_runner(slot)
 
     def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
+        mark = slot.job["memory_mark"] if slot.job else 0
         death = losses.Death(
             pid=slot.pid or 0,
             code=code,
-            peak_memory=peak_memory,
+            # Up to the mark it may be that of an earlier job.
+            peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
             announced=slot.announced,
             cause=slot.cause if slot.was_killed else None,
         )

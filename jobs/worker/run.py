@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -29,6 +27,7 @@ from jobs.models import JobStatus
 from jobs.processes import connection as job_connections
 from jobs.spec import JobSpec
 from jobs.worker.context import Context, Side
+from jobs.worker.memory import PeakMemory
 from jobs.worker.watch import Reason, Watch
 
 
@@ -46,7 +45,7 @@ def timeout_of(job: JobStatus) -> timedelta:
     return (spec.timeout if spec else None) or conf.current().timeout
 
 
-def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
+def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> Ran:
     """Run the attempt that `start` began. Never raises for what the job does.
 
     An atomic job runs in a transaction of ours in which it is also settled: both commit or neither.
@@ -56,7 +55,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
     try:
         spec = registry.get(job.job_class)
         if spec.atomic:
-            outcome, settled = _perform_atomically(spec, job, context, watch)
+            outcome, settled = _perform_atomically(spec, job, context, watch, memory)
         else:
             outcome = Completed(result=_perform(spec, job, context, watch))
     except BaseException as error:  # noqa: BLE001 - recorded: this is the loop's one bad item
@@ -65,7 +64,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side) -> Ran:
         outcome = _outcome(job, error, watch)
         context.flush()  # how far it was when it failed
     reset_queries()  # with DEBUG on Django keeps every statement
-    return Ran(settlement=_settlement(job, outcome), settled=settled)
+    return Ran(settlement=_settlement(job, outcome, memory), settled=settled)
 
 
 def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> Any:
@@ -88,11 +87,11 @@ def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> A
 
 
 def _perform_atomically(
-    spec: JobSpec, job: JobStatus, context: Context, watch: Watch
+    spec: JobSpec, job: JobStatus, context: Context, watch: Watch, memory: PeakMemory
 ) -> tuple[Outcome, list[Settled]]:
     with transaction.atomic():
         outcome = Completed(result=_perform(spec, job, context, watch))
-        settled = settle([_settlement(job, outcome)])
+        settled = settle([_settlement(job, outcome, memory)])
         if not settled:
             # Another has settled this attempt meanwhile: our writes go with it.
             raise StaleAttempt(job_id=job.id, claim=job.claim)
@@ -128,11 +127,6 @@ def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
             return verdict.of_error(job, error)
 
 
-def _settlement(job: JobStatus, outcome: Outcome) -> Settlement:
-    return Settlement(job_id=job.id, claim=job.claim, outcome=outcome, peak_memory=peak_memory())
-
-
-def peak_memory() -> int:
-    """Return the most memory this process has ever held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _settlement(job: JobStatus, outcome: Outcome, memory: PeakMemory) -> Settlement:
+    peak_memory = memory.of_attempt()
+    return Settlement(job_id=job.id, claim=job.claim, outcome=outcome, peak_memory=peak_memory)

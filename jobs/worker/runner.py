@@ -31,6 +31,7 @@ from jobs.statuses import Status
 from jobs.worker import forks, plain, run
 from jobs.worker.context import Side
 from jobs.worker.guard import Guard
+from jobs.worker.memory import PeakMemory
 from jobs.worker.run import Ran
 from jobs.worker.watch import Watch
 
@@ -102,6 +103,7 @@ class _Runner:
     watch: Watch
     guard: Guard
     side: Side = field(default_factory=Side)
+    memory: PeakMemory = field(default_factory=PeakMemory)
     outages: Outages = field(
         default_factory=lambda: Outages(f"Runner {os.getpid()}", log=logger), init=False
     )
@@ -198,6 +200,7 @@ class _Runner:
             job_class=f"rq: {job.func_name}"[:200],
             attempt=1,
             timeout_seconds=plain.timeout_seconds(job),
+            memory_mark=self.memory.begin(),
         )
         with unit_of_work():
             status = plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
@@ -221,9 +224,10 @@ class _Runner:
             job_class=job.job_class,
             attempt=job.attempt,
             timeout_seconds=timeout_seconds,
+            memory_mark=self.memory.begin(),
         )
         with unit_of_work():
-            ran = run.attempt(job, watch=self.watch, side=self.side)
+            ran = run.attempt(job, watch=self.watch, side=self.side, memory=self.memory)
         self._say(say="performed")
         settled = self._settle(ran.settlement) if ran.settled is None else ran.settled
         self.jobs_run += 1
@@ -265,7 +269,7 @@ class _Runner:
         settings = conf.current()
         return (
             self.jobs_run >= settings.runner_max_jobs
-            or run.peak_memory() > settings.runner_max_memory
+            or self.memory.highest() > settings.runner_max_memory
         )
 
     def _say(self, **message: Any) -> None:
