@@ -9,7 +9,7 @@ from random import Random
 
 LEASE_SECONDS = 5.0
 FIRST_AT_SECONDS = 4.0
-GAP_SECONDS = (2.0, 8.0)
+GAP_SECONDS = (2.0, 7.0)
 
 
 class Kind(StrEnum):

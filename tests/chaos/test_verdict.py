@@ -366,6 +366,21 @@ def test_a_given_back_attempt_explains_a_double():
     assert "jobs done twice, explained by a loss              2" in report.table(evidence)
 
 
+def test_a_commit_that_failed_took_an_atomic_jobs_work_back():
+    evidence = having(
+        jobs=(job("cut", job_class="Booking", attempt=2),),
+        attempts=(
+            attempt("cut", 1, outcome="failed", status="retrying", error_class="OperationalError"),
+            attempt("cut", 2),
+        ),
+        runs=(done("cut", 1), done("cut", 2)),
+        writes=(("cut", 2),),
+        units=(unit("cut"),),
+    )
+
+    assert verdict.judge(evidence) == []
+
+
 # --- Schedules ---
 
 

@@ -153,11 +153,15 @@ def _doubles_are_explained(case: Case) -> Iterator[str]:
 
 
 def doubles(case: Case) -> list[Job]:
-    """Return the jobs whose work was done more often than they were asked to do it."""
+    """Return the jobs whose work was done more often than they were asked to do it.
+
+    What an atomic job did before its commit failed was taken back: its writes have their own rule.
+    """
     return [
         job
         for job in case.evidence.jobs
-        if sum(run.ends for run in case.runs_by_job[job.id]) > 1 + case.retries[job.id]
+        if job.job_class != ATOMIC
+        and sum(run.ends for run in case.runs_by_job[job.id]) > 1 + case.retries[job.id]
     ]
 
 
