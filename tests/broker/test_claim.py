@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from redis import Redis
@@ -10,7 +10,7 @@ from jobs.broker import claim, keys
 
 pytestmark = [pytest.mark.redis]
 
-WORKER = uuid4()
+WORKER = UUID(int=1)
 
 
 def listed(redis: Redis, queue: str) -> list[bytes]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from redis import Redis
@@ -12,7 +12,7 @@ from jobs.statuses import Status
 
 pytestmark = [pytest.mark.redis]
 
-JOB, WORKER = uuid4(), uuid4()
+JOB, WORKER = UUID(int=1), UUID(int=2)
 NAME = "worker-1"
 
 
