@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +20,12 @@ from django.db import connection
 from jobs.models import JobWorker
 from tests import wait
 
+# Runs a command as PID 1 of a namespace of its own, on the same files and under the same hostname.
+CONTAINER = (
+    "unshare",
+    *(() if os.geteuid() == 0 else ("--user", "--map-root-user")),
+    *("--pid", "--fork", "--mount-proc", "--kill-child"),
+)
 MANAGE = str(Path(settings.BASE_DIR) / "manage.py")
 
 
@@ -96,12 +103,25 @@ class Workers:
     all: list[Worker] = field(default_factory=list)
     _seen: dict[int, psutil.Process] = field(default_factory=dict)
 
-    def start(self, *arguments: str, wait_for_row: bool = True, **jobs_seconds: float) -> Worker:
-        """Start `manage.py rqworker ARGUMENTS`; return when its row and its runners' stand."""
+    def start(
+        self,
+        *arguments: str,
+        wait_for_row: bool = True,
+        inside: Sequence[str] = (),
+        **jobs_seconds: float,
+    ) -> Worker:
+        """Start `manage.py rqworker ARGUMENTS`; return when its row and its runners' stand.
+
+        Args:
+            arguments: The command's.
+            wait_for_row: Whether to return only then.
+            inside: A command that runs the worker's, CONTAINER for instance.
+            jobs_seconds: As `environment` takes them.
+        """
         handle, name = tempfile.mkstemp(prefix="worker-", suffix=".log")
         with os.fdopen(handle, "wb") as log:
             process = subprocess.Popen(
-                [sys.executable, MANAGE, "rqworker", *arguments],
+                [*inside, sys.executable, MANAGE, "rqworker", *arguments],
                 env=environment(**jobs_seconds),
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -15,6 +15,8 @@ class JobWorker(models.Model):
     name = models.CharField(max_length=200)
     host = models.CharField(max_length=255)
     pid = models.IntegerField()
+    # Tells the process from all that ever had its pid; "" where that is unknown.
+    birthmark = models.CharField(max_length=400, blank=True, default="", db_default="")
     queues = ArrayField(models.CharField(max_length=100))
     concurrency = models.IntegerField(default=1)
     release = models.CharField(max_length=100, blank=True, default="")

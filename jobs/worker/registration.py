@@ -14,6 +14,7 @@ from jobs import conf, json_values
 from jobs.errors import NameTaken
 from jobs.models import JobWorker, clock
 from jobs.models.job_status import new_job_id
+from jobs.processes import birthmark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Identity:
     release: str
     host: str
     pid: int
+    birthmark: str  # of processes/birthmark.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ def describe_this_process(name: str, queues: tuple[str, ...], concurrency: int) 
         release=os.environ.get("RELEASE", ""),
         host=socket.gethostname(),
         pid=os.getpid(),
+        birthmark=birthmark.of_this_process(),
     )
 
 
@@ -85,15 +88,16 @@ def _insert(identity: Identity) -> UUID:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO job_workers (id, name, host, pid, queues, concurrency, release,
+            INSERT INTO job_workers (id, name, host, pid, birthmark, queues, concurrency, release,
                 started_at, heartbeat_at, runners)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, {clock.WALL}, {clock.WALL}, '[]')
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, {clock.WALL}, {clock.WALL}, '[]')
             """,
             [
                 worker_id,
                 identity.name,
                 identity.host,
                 identity.pid,
+                identity.birthmark,
                 list(identity.queues),
                 identity.concurrency,
                 identity.release,
@@ -103,8 +107,11 @@ def _insert(identity: Identity) -> UUID:
 
 
 def _is_alive(other: JobWorker, identity: Identity) -> bool:
-    if other.host == identity.host and (other.pid == identity.pid or not _runs(other.pid)):
-        return False  # it died here, without a word
+    # A pid proves something only where it was given: another container may bear our host's name.
+    if other.birthmark and other.birthmark == identity.birthmark:
+        return False  # this process before it started itself anew
+    if birthmark.is_gone(other.birthmark, other.pid):
+        return False
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {clock.WALL} - heartbeat_at < make_interval(secs => %s) "
@@ -113,16 +120,6 @@ def _is_alive(other: JobWorker, identity: Identity) -> bool:
         )
         row = cursor.fetchone()
     return bool(row and row[0])
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def beat(worker_id: UUID, runners: list[dict[str, Any]]) -> bool:

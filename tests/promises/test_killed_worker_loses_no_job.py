@@ -9,7 +9,7 @@ from jobs.broker import claim, client
 from jobs.models import JobAttempt, JobStatus, JobWorker
 from tests import wait
 from tests.jobs import Echo, Sleep
-from tests.workers import Worker, Workers
+from tests.workers import CONTAINER, Worker, Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
@@ -79,3 +79,39 @@ def test_the_duties_go_on_when_the_leader_is_killed(workers: Workers):
     job = Echo.dispatch(value="x", run_at=timedelta(seconds=0.5))
 
     wait.until_status(job, "completed")
+
+
+def test_a_worker_restarted_under_its_name_leaves_no_row_behind(workers: Workers):
+    long = {"lease": 60.0, "leader_lease": 60.0}  # nothing is left to the duties
+    first = workers.start("default", "--name", "alpha", **long)
+    job = Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    first.signal(signal.SIGKILL)
+    first.wait()
+    dead = first.row
+
+    second = workers.start("default", "--name", "alpha", **long)
+
+    wait.until_status(job, "retrying", limit_seconds=10)
+    lost = JobAttempt.objects.get(job=job)
+    assert (lost.error_class, job.losses) == ("WorkerLost", 1)
+    assert "alpha died and was started anew" in lost.message
+    assert not JobStatus.objects.filter(status="started").exists()
+    assert [row.id for row in JobWorker.objects.filter(stopped_at=None, dead_at=None)] == [
+        second.row.id
+    ]
+    dead.refresh_from_db()
+    assert dead.dead_at is not None
+
+
+def test_a_living_worker_keeps_its_name_though_its_pid_means_nothing_elsewhere(workers: Workers):
+    worker = workers.start("default", "--name", "alpha")
+
+    # Of the same hostname, and in its namespace no process has the pid of the first.
+    other = workers.start("default", "--name", "alpha", wait_for_row=False, inside=CONTAINER)
+
+    assert other.wait() == 2
+    assert "A living worker is named 'alpha'" in other.log
+    job = Echo.dispatch(value="it works on")
+    wait.until_status(job, "completed")
+    assert worker.row.dead_at is None
