@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.cli.command import BAD, OK, Output, Subcommand, duration, unusable
 from jobs.maintenance import prune
-from jobs.maintenance.prune import Lane, Pace, Selection
+from jobs.maintenance.prune import Lane, Selection
 from jobs.statuses import TERMINAL, Status
 
 MAX_BATCH = 10_000
@@ -48,7 +48,7 @@ def _run(options: dict[str, Any], out: Output) -> int:
         return OK
     deleted = dict.fromkeys(lanes, 0)
     try:
-        _delete(deleted, Pace(largest=options["batch"]), out)
+        _delete(deleted, options["batch"], out)
     except KeyboardInterrupt:
         out.say("\nStopped: the rest is whole.")
         return BAD
@@ -57,16 +57,16 @@ def _run(options: dict[str, Any], out: Output) -> int:
     return OK
 
 
-def _delete(deleted: dict[Lane, int], pace: Pace, out: Output) -> None:
+def _delete(deleted: dict[Lane, int], batch: int, out: Output) -> None:
     """Delete the jobs of each lane, count them there, and say now and then how far it is."""
     said_at = time.monotonic()
     for lane in deleted:
-        for count in prune.batches(lane, pace):
+        for count, rest_seconds in prune.batches(lane, largest=batch):
             deleted[lane] += count
             if time.monotonic() - said_at >= _SAY_EACH_SECONDS:
                 said_at = time.monotonic()
                 out.say(f"{sum(deleted.values()):,} deleted ...")
-            time.sleep(pace.rest_seconds)
+            time.sleep(rest_seconds)
 
 
 def _report(counts: Mapping[Lane, int], out: Output, *, is_dry: bool) -> None:

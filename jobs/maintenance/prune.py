@@ -19,8 +19,9 @@ from jobs.statuses import TERMINAL, Status
 logger = logging.getLogger("jobs.maintenance")
 
 BATCH = 1_000  # jobs that one statement deletes at most
-FIRST_BATCH = 125
-# A statement that takes longer than this makes the next one smaller: a row may be megabytes.
+# A row may be megabytes: the first statement of each class and status is small, the next ones grow
+# as long as none takes longer than this.
+FIRST_BATCH = 16
 LONGEST_SECONDS = 0.25
 # The pause after a statement, in its own durations: a busy database is left alone for longer.
 REST_SHARE = 2.0
@@ -87,11 +88,11 @@ def prune(rest: Callable[[float], bool] = _sleep, *, batch: int = BATCH) -> int:
     Returns:
         How many jobs were deleted.
     """
-    pace, count = Pace(largest=batch), 0
+    count = 0
     for lane in lanes(Selection()):
-        for deleted in batches(lane, pace):
+        for deleted, rest_seconds in batches(lane, largest=batch):
             count += deleted
-            if not rest(pace.rest_seconds):
+            if not rest(rest_seconds):
                 return _report(count)
     _delete_workers()
     return _report(count)
@@ -148,19 +149,22 @@ def count(lane: Lane) -> int:
     return number
 
 
-def batches(lane: Lane, pace: Pace) -> Iterator[int]:
-    """Delete the jobs of `lane` that are past their retention; yield how many each batch deleted.
+def batches(lane: Lane, *, largest: int = BATCH) -> Iterator[tuple[int, float]]:
+    """Delete the jobs of `lane` that are past their retention, batch by batch.
+
+    Yields after each batch how many jobs it deleted, and how many seconds to rest now.
 
     One statement and transaction a batch, by `job_statuses_ended` from where the last one ended:
     what is deleted but not yet vacuumed is not read again.
     """
+    pace = Pace(largest=largest)
     since: datetime | str = "-infinity"
     while True:
         size, begun = pace.size, time.monotonic()
         deleted, since = locking.repeat_on_conflict(partial(_delete, lane, since, size))
         pace.learn(time.monotonic() - begun)
         if deleted:
-            yield deleted
+            yield deleted, pace.rest_seconds
         if deleted < size:
             return
 

@@ -329,11 +329,11 @@ class TestPace:
     def test_light_rows_make_the_batches_larger_up_to_a_limit(self):
         pace = Pace()
         sizes = []
-        for _ in range(5):
+        for _ in range(8):
             sizes.append(pace.size)
             pace.learn(0.01)
 
-        assert sizes == [125, 250, 500, 1_000, 1_000]
+        assert sizes == [16, 32, 64, 128, 256, 512, 1_000, 1_000]
 
     def test_heavy_rows_make_them_smaller_down_to_one(self):
         pace = Pace(size=4)
