@@ -21,7 +21,7 @@ from jobs.maintenance import leader, prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes import channel
 from jobs.processes.connection import unit_of_work
-from jobs.processes.outage import AWAY, Outage, Outages
+from jobs.processes.outage import Outage, Outages, is_away
 
 logger = logging.getLogger("jobs.maintenance")
 
@@ -62,14 +62,8 @@ class Duty:
         try:
             with unit_of_work():
                 self.verb()
-        except AWAY as error:
-            self._outage = self.outages.of(error)
-            wait_seconds = self._outage.failed(error)
-        except Exception:
-            self.failures += 1
-            logger.exception("Duty %s failed (%d times)", self.name, self.failures)
-            longest = max(MAX_WAIT_SECONDS, self.interval_seconds)
-            wait_seconds = min(self.interval_seconds * 2 ** min(self.failures, 10), longest)
+        except Exception as error:  # noqa: BLE001 - recorded: the loop must outlive any one duty
+            wait_seconds = self._fail(error)
         else:
             if self.failures:
                 logger.warning("Duty %s works again", self.name)
@@ -77,6 +71,16 @@ class Duty:
                 self._outage.answered()
             self.failures, self._outage = 0, None
         self.due_at = time.monotonic() + wait_seconds
+
+    def _fail(self, error: Exception) -> float:
+        """Note the failure; return how many seconds to wait."""
+        if is_away(error):
+            self._outage = self.outages.of(error)
+            return self._outage.failed(error)
+        self.failures += 1
+        logger.error("Duty %s failed (%d times)", self.name, self.failures, exc_info=error)
+        longest = max(MAX_WAIT_SECONDS, self.interval_seconds)
+        return min(self.interval_seconds * 2.0 ** min(self.failures, 10), longest)
 
 
 def _say_nothing() -> None:

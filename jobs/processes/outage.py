@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 
 from jobs.broker.client import Unreachable
 
 # What ends by itself: a server is down, hangs, restarts, or is read-only in a failover.
-POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
-AWAY = (*POSTGRESQL_AWAY, Unreachable)
+_POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
 
 FIRST_SECONDS = 0.2
 CAP_SECONDS = 5.0
@@ -110,6 +109,18 @@ class Outages:
     def of(self, error: Exception) -> Outage:
         """Return the outage that `error` belongs to."""
         return self.redis if isinstance(error, Unreachable) else self.postgresql
+
+
+def is_postgresql_away(error: Exception) -> bool:
+    """Whether `error` says that PostgreSQL is away, not what it thinks of a statement."""
+    # A crash under a statement comes as the bare class; what a server answers has classes of its
+    # own.
+    return isinstance(error, _POSTGRESQL_AWAY) or type(error) is DatabaseError
+
+
+def is_away(error: Exception) -> bool:
+    """Whether `error` says that one of the servers is away."""
+    return is_postgresql_away(error) or isinstance(error, Unreachable)
 
 
 def first_line(error: Exception) -> str:

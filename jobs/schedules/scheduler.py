@@ -23,7 +23,7 @@ from jobs.broker import client
 from jobs.maintenance import duties
 from jobs.models import Schedule
 from jobs.processes.connection import unit_of_work
-from jobs.processes.outage import POSTGRESQL_AWAY, Outages
+from jobs.processes.outage import Outages, is_postgresql_away
 from jobs.schedules import sync, tick
 
 logger = logging.getLogger("jobs.schedules")
@@ -101,9 +101,9 @@ class Scheduler(RqScheduler):
         try:
             with postgresql.question(), unit_of_work():
                 wait = self._work()
-        except POSTGRESQL_AWAY as error:
-            return postgresql.failed(error)
-        except Exception:  # this loop must outlive any one round
+        except Exception as error:  # this loop must outlive any one round
+            if is_postgresql_away(error):
+                return postgresql.failed(error)
             logger.exception("A round of the scheduler failed: trying again")
             return _AFTER_FAULT_SECONDS
         postgresql.answered()
@@ -124,10 +124,10 @@ class Scheduler(RqScheduler):
                 return
             try:
                 tick.run(name)
-            except POSTGRESQL_AWAY:
-                raise  # not this schedule's fault: it stays due
-            except Exception as error:  # noqa: BLE001 - recorded; the other schedules go on
-                tick.refuse(name, error)
+            except Exception as error:
+                if is_postgresql_away(error):
+                    raise  # not this schedule's fault: it stays due
+                tick.refuse(name, error)  # recorded; the other schedules go on
 
     # --- What the dashboard lists ---
 

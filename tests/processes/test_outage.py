@@ -3,11 +3,13 @@ from __future__ import annotations
 import logging
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from jobs.broker.client import Unreachable
+from jobs.models import clock as clock_room
 from jobs.processes import outage
 from jobs.processes.outage import CAP_SECONDS, FIRST_SECONDS, HANGS_SECONDS, Outage, Outages
+from tests.servers import OwnPostgres
 
 log = logging.getLogger("jobs.worker")
 
@@ -120,3 +122,30 @@ def test_each_error_belongs_to_its_server(clock, caplog):
 
     assert outages.of(Unreachable("down")) is outages.redis
     assert outages.of(gone()) is outages.postgresql
+
+
+@pytest.mark.process
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["fast", "immediate", "cut"])
+def test_whatever_a_server_says_when_it_goes_it_is_away(own_postgres: OwnPostgres, how: str):
+    clock_room.read()
+    if how == "cut":
+        own_postgres.cut_connections()
+    else:
+        own_postgres.stop(immediate=how == "immediate")
+
+    with pytest.raises(DatabaseError) as caught:
+        clock_room.read()
+
+    assert outage.is_away(caught.value)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1 / 0", "SELECT nothing", "INSERT INTO job_leases VALUES (NULL)"]
+)
+def test_what_a_server_answers_is_no_outage(statement: str):
+    with pytest.raises(DatabaseError) as caught, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert not outage.is_away(caught.value)

@@ -1,8 +1,9 @@
-"""A job class that breaks where nobody foresees it."""
+"""Job classes that break where nobody foresees it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from jobs.base import BaseJob
 
@@ -16,6 +17,19 @@ class BreakAtDispatch(BaseJob):
 
     def __post_init__(self) -> None:
         raise RuntimeError(f"what is {self.secret}?")
+
+    def _perform(self) -> Any:
+        return None
+
+
+class LoseDatabase(BaseJob):
+    """Have the database crash between the check of the params and the job's row, once."""
+
+    crash: ClassVar[list[Callable[[], None]]] = []
+
+    def __post_init__(self) -> None:
+        if self.crash:
+            self.crash.pop()()
 
     def _perform(self) -> Any:
         return None

@@ -19,7 +19,8 @@ from jobs.schedules import sync, tick
 from jobs.statuses import Status
 from tests import wait
 from tests.make import make_job
-from tests.schedules.breaking import BreakAtDispatch
+from tests.schedules.breaking import BreakAtDispatch, LoseDatabase
+from tests.servers import OwnPostgres
 from tests.workers import MANAGE, environment
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -257,6 +258,23 @@ def test_an_unforeseen_error_is_recorded_and_stops_no_other(settings):
     assert "RuntimeError" in broken.error
     assert "hunter22" not in broken.error
     assert tick.due() == []
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_tick_under_which_the_database_crashed_is_made_when_it_is_back(
+    settings, own_postgres: OwnPostgres
+):
+    settings.JOB_SCHEDULES = {"daily": {"job": "LoseDatabase", "every": timedelta(days=1)}}
+    sync.sync()
+    Schedule.objects.update(next_at=timezone.now() - timedelta(days=2))
+    LoseDatabase.crash.append(lambda: own_postgres.restart(immediate=True))
+    scheduler = django_rq.get_scheduler("default")
+
+    scheduler.run(burst=True)
+    assert tick.due() == ["daily"]
+    scheduler.run(burst=True)
+
+    assert [run.outcome for run in made("daily")] == ["dispatched"]
 
 
 def test_what_nothing_would_run_is_refused(redis):
