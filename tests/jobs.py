@@ -476,3 +476,16 @@ class Pid(BaseJob):
 
     def _perform(self) -> Any:
         return os.getpid()
+
+
+class LeaveAChild(BaseJob):
+    """Fork a child that is in nobody's group and outlives its runner for a while."""
+
+    seconds: float
+
+    def _perform(self) -> Any:
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(self.seconds)
+            os._exit(0)
+        time.sleep(0.5)

@@ -84,7 +84,9 @@ class Crew:
             if end is self._mother.end:
                 self._hear_mother()
             elif slots_by_end[end].end is end:  # the mother may just have told of its death
-                self._hear_runner(slots_by_end[end])
+                # Or have died: then what it said has been heard already, as its last words.
+                with contextlib.suppress(BlockingIOError):
+                    self._hear_runner(slots_by_end[end])
 
     def _seconds_to_next(self) -> float:
         moments = self._nursery.next_at(may_fork=self._worker_id is not None)
