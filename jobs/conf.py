@@ -39,7 +39,7 @@ class Conf:
     behind_pooler: bool = False  # a transaction pooler stands before PostgreSQL
 
     # The relay.
-    relay_interval: timedelta = timedelta(seconds=1)
+    relay_interval: timedelta = timedelta(seconds=0.5)
     lost_after: timedelta = timedelta(seconds=5)  # queued for so long and not in Redis: push again
 
     # The prune: how long ended jobs are kept; timedelta.max keeps for ever.

@@ -17,6 +17,7 @@ from jobs.broker import keys
 
 # rq shows params on its dashboard; a megabyte of them for every job would fill Redis.
 MAX_SHOWN_BYTES = 2_048
+_COMPRESSED_FROM = 200  # bytes
 
 
 # As redis-py's types have them; its mappings are invariant.
@@ -87,7 +88,8 @@ def description(job_class: str, params: Mapping[str, Any]) -> bytes:
     if len(data) > MAX_SHOWN_BYTES:
         shown = {"params": f"{len(data):,} bytes, see the job's page in the admin"}
         data = json.dumps([job_class, None, [], shown]).encode()
-    return zlib.compress(data, 1)
+    # rq reads it either way; what is short gets no shorter.
+    return data if len(data) <= _COMPRESSED_FROM else zlib.compress(data, 1)
 
 
 def rq_time(moment: datetime) -> str:

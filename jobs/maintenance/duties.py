@@ -133,20 +133,25 @@ def _duties(
     settings: conf.Conf, outages: Outages, may_go_on: Callable[[], bool], stop: Stop
 ) -> list[Duty]:
     relay_seconds = settings.relay_interval.total_seconds()
-    short = [
-        Duty(
-            name="promote",
-            verb=partial(relay.promote, may_go_on),
-            interval_seconds=relay_seconds,
-            outages=outages,
-        ),
-        Duty(
-            name="rescue",
-            verb=partial(rescue.rescue, HeartbeatWatch(), may_go_on),
-            interval_seconds=settings.heartbeat.total_seconds() / 2,
-            outages=outages,
-        ),
-    ]
+    rescue_lost = Duty(
+        name="rescue",
+        verb=partial(rescue.rescue, HeartbeatWatch(), may_go_on),
+        interval_seconds=settings.heartbeat.total_seconds() / 2,
+        outages=outages,
+    )
+
+    def between() -> bool:
+        # To promote a million jobs that are due at once takes a minute.
+        _do_due([rescue_lost], may_go_on)
+        return may_go_on()
+
+    promote = Duty(
+        name="promote",
+        verb=partial(relay.promote, between),
+        interval_seconds=relay_seconds,
+        outages=outages,
+    )
+    short = [promote, rescue_lost]
 
     def meanwhile() -> bool:
         # To refill a queue of a million takes minutes: the others have their turns between pages.

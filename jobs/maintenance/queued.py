@@ -17,6 +17,10 @@ from jobs.statuses import Status, sources
 TIMED = sources(Status.QUEUED) & {Status.SCHEDULED, Status.RETRYING}
 
 
+# What a push needs of a row, and its place in the order; the others are left in the table.
+PUSHED = ("id", "queue", "claim", "job_class", "params", "created_at", "due_at")
+
+
 class Queued(NamedTuple):
     """A queued row, as far as the relay compares it."""
 
@@ -27,6 +31,8 @@ class Queued(NamedTuple):
 
 def promote(timed: Status, *, limit: int) -> list[JobStatus]:
     """Move up to `limit` due rows from `timed`, one of TIMED, to queued; return them in order.
+
+    Only PUSHED is loaded of them.
 
     One statement, in autocommit. Rows that somebody else locks are left to the next pass. Looks
     into `job_statuses_living` once for each queue, however many rows are not yet due.
@@ -58,7 +64,7 @@ def _promote(timed: Status) -> str:
             status = 'queued', claim = j.claim + 1, updated_at = {now},
             due_at = {now} - make_interval(secs => due.followers * 0.000001)
         FROM due JOIN locked USING (id) WHERE j.id = due.id
-        RETURNING j.*
+        RETURNING {", ".join(f"j.{column}" for column in PUSHED)}
     """
 
 
@@ -127,7 +133,7 @@ def _page(rows: Iterable[tuple[UUID, int, datetime]]) -> list[Queued]:
 
 
 def still(rows: Sequence[Queued]) -> list[JobStatus]:
-    """Return those of `rows` that are queued with the same claim, whole, in their order."""
+    """Return those of `rows` that are queued with the same claim, in their order, with PUSHED."""
     claim_by_id = {row.job_id: row.claim for row in rows}
-    jobs = JobStatus.objects.filter(id__in=list(claim_by_id), status=Status.QUEUED)
+    jobs = JobStatus.objects.filter(id__in=list(claim_by_id), status=Status.QUEUED).only(*PUSHED)
     return [job for job in jobs.order_by("due_at", "id") if job.claim == claim_by_id[job.id]]

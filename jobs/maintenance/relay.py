@@ -14,13 +14,12 @@ from jobs.dispatch import outbox
 from jobs.maintenance import queued
 from jobs.maintenance.queued import Queued
 from jobs.models import JobWorker
-from jobs.statuses import Status
 
 logger = logging.getLogger("jobs.maintenance")
 
-PROMOTED_AT_ONCE = 200
-PROMOTIONS_A_PASS = 25  # then the other duties have their turn
-PAGE = 500  # rows of a queue that one pass compares
+PROMOTED_AT_ONCE = 500
+COMPARED = 200  # rows of a queue, the oldest, that a pass compares with their entries
+PAGE = 500  # rows of a queue that a check of all compares at once
 PUSHED_AT_ONCE = 100  # a whole row may be a megabyte of params
 
 
@@ -37,20 +36,19 @@ def promote(go_on: Callable[[], bool] = _yes) -> int:
     Args:
         go_on: Asked before each batch; after a no the next pass, perhaps another's, goes on.
     """
-    return sum(_promote(timed, go_on) for timed in sorted(queued.TIMED))
-
-
-def _promote(timed: Status, go_on: Callable[[], bool]) -> int:
     count = 0
-    for _ in range(PROMOTIONS_A_PASS):
-        if not go_on():
-            break
-        jobs = queued.promote(timed, limit=PROMOTED_AT_ONCE)
-        if jobs:
-            outbox.push(jobs)
-        count += len(jobs)
-        if len(jobs) < PROMOTED_AT_ONCE:
-            break
+    due = sorted(queued.TIMED)
+    while due:
+        # In turns, so that retries don't wait for the end of all that was scheduled.
+        for timed in tuple(due):
+            if not go_on():
+                return count
+            jobs = queued.promote(timed, limit=PROMOTED_AT_ONCE)
+            if jobs:
+                outbox.push(jobs)
+            count += len(jobs)
+            if len(jobs) < PROMOTED_AT_ONCE:
+                due.remove(timed)
     return count
 
 
@@ -72,7 +70,7 @@ def push_lost(go_on: Callable[[], bool] = _yes) -> int:
     redis = broker_client.for_work()
     if not lost.is_checked(redis):
         return _check_all(redis, go_on)
-    rows_by_queue = queued.overdue(limit=PAGE)
+    rows_by_queue = queued.overdue(limit=COMPARED)
     if not rows_by_queue:
         return 0
     sight = _look(redis, list(rows_by_queue))
@@ -80,7 +78,7 @@ def push_lost(go_on: Callable[[], bool] = _yes) -> int:
         queue: _lost(redis, rows, sight, is_empty=queue in sight.empty)
         for queue, rows in rows_by_queue.items()
     }
-    if any(len(rows) == PAGE for rows in lost_by_queue.values()):
+    if any(len(rows) == COMPARED for rows in lost_by_queue.values()):
         return _check_all(redis, go_on)
     count = 0
     for queue, rows in lost_by_queue.items():

@@ -75,6 +75,35 @@ def test_jobs_are_pushed_in_the_order_in_which_they_came_due(redis: Redis, monke
 
 
 @pytest.mark.usefixtures("redis")
+def test_all_that_is_due_is_promoted_in_one_pass_retries_in_between(monkeypatch):
+    monkeypatch.setattr(relay, "PROMOTED_AT_ONCE", 2)
+    for seconds in range(1, 7):
+        due_ago(seconds, status=Status.SCHEDULED)
+        due_ago(seconds, status=Status.RETRYING)
+    asked: list[int] = []
+
+    def go_on() -> bool:
+        asked.append(JobStatus.objects.filter(status=Status.RETRYING).count())
+        return True
+
+    assert relay.promote(go_on) == 12
+
+    assert asked == [6, 4, 4, 2, 2, 0, 0, 0]  # both kinds in turns
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_pass_that_is_told_to_stop_leaves_the_rest_to_the_next(monkeypatch):
+    monkeypatch.setattr(relay, "PROMOTED_AT_ONCE", 2)
+    for seconds in range(1, 6):
+        due_ago(seconds)
+    answers = iter([True, True, False])
+
+    assert relay.promote(lambda: next(answers)) == 2
+
+    assert relay.promote() == 3
+
+
+@pytest.mark.usefixtures("redis")
 def test_a_promoted_job_is_due_by_now_and_not_later():
     due_ago(60)
     due_ago(50)

@@ -140,8 +140,9 @@ def test_many_lost_jobs_go_to_the_head_in_order(checked: Redis, monkeypatch):
     assert listed(checked) == ids(*lost, *waiting)
 
 
-def test_a_whole_page_of_lost_jobs_makes_the_relay_look_at_all(checked: Redis, monkeypatch):
-    monkeypatch.setattr(relay, "PAGE", 3)
+def test_as_many_lost_jobs_as_are_compared_make_the_relay_look_at_all(checked: Redis, monkeypatch):
+    monkeypatch.setattr(relay, "COMPARED", 3)
+    monkeypatch.setattr(relay, "PAGE", 2)
     waiting = pushed(20)
     lost = [old_job(seconds) for seconds in (90, 80, 70, 60, 50)]
 
