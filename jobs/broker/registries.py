@@ -110,7 +110,16 @@ def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> No
                     # rq has no word for a job that waits for its retry; the admin shows it.
                     pipe.delete(keys.entry(item.job_id))
             pipe.hincrbyfloat(keys.worker(worker_name), "total_working_time", item.working_seconds)
+        _forget_expired(pipe, {item.queue for item in ended})
         pipe.execute()
+
+
+def _forget_expired(pipe: Pipeline, queues: set[str]) -> None:
+    # Their entries expire by themselves; here they stay until somebody opens rq's pages, or now.
+    now = int(datetime.now(UTC).timestamp())
+    for queue in queues:
+        pipe.zremrangebyscore(keys.finished(queue), 0, now)
+        pipe.zremrangebyscore(keys.failed(queue), 0, now)
 
 
 def _finish(pipe: Pipeline, item: Ended, worker_name: str) -> None:
