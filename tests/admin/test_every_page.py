@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
@@ -25,6 +26,19 @@ def test_a_job_page_opens_and_names_the_status(boss, status):
 
     assert answer.status_code == 200
     assert f'<span class="job-badge job-badge-{status}">{status}</span>' in answer.content.decode()
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_job_whose_worker_s_row_is_pruned_opens_and_is_listed(boss, status):
+    job = make_job(status=status, worker_id=uuid4())
+    make_attempt(job, worker_id=uuid4(), worker_name="long-gone")
+
+    page = boss.get(page_of(job))
+    listed = boss.get(reverse("admin:jobs_jobstatus_changelist"))
+
+    assert (page.status_code, listed.status_code) == (200, 200)
+    assert "long-gone" in page.content.decode()
+    assert page_of(job) in listed.content.decode()
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -134,6 +134,16 @@ def test_show_hides_redacted_params():
     assert value["params"] == {"user": "ann", "password": "[redacted]"}
 
 
+def test_show_tells_a_job_whose_worker_s_row_is_pruned():
+    job = make_job(status=Status.FAILED, worker_id=uuid.uuid4())
+    make_attempt(job, worker_id=uuid.uuid4(), worker_name="long-gone")
+
+    code, value = answer("show", str(job.id))
+
+    assert (code, value["worker"]) == (0, None)
+    assert [attempt["worker"] for attempt in value["attempts"]] == ["long-gone"]
+
+
 def test_show_of_an_unknown_job_is_a_bad_question():
     assert run("show", str(uuid.uuid4()))[0] == 2
     assert run("show", "nonsense")[0] == 2

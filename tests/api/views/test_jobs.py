@@ -28,6 +28,18 @@ def refused(response, status, slug):
     return response.json()
 
 
+def test_a_job_whose_worker_s_row_is_pruned_is_told_without_it(client_with):
+    job = make_job(status=Status.FAILED, worker_id=uuid4())
+    make_attempt(job, worker_id=uuid4(), worker_name="long-gone")
+    client = client_with("view_jobstatus")
+
+    body = client.get(f"/api/jobs/{job.id}").json()
+
+    assert body["worker"] is None
+    assert [attempt["worker"] for attempt in body["attempts"]] == ["long-gone"]
+    assert listed(client) == [str(job.id)]
+
+
 # --- Lists ---
 
 
