@@ -116,7 +116,7 @@ def test_a_runner_of_a_worker_declared_dead_leaves_the_jobs_to_others(workers: W
     def listed_or_held() -> set[str]:
         redis = client.for_work()
         listed = redis.lrange(keys.queue("default"), 0, -1)
-        return {*map(claim.text, listed), *claim.held(redis, row.id)}
+        return {*(entry.decode() for entry in listed), *claim.held(redis, row.id)}
 
     # Its runner takes one and puts it back meanwhile, perhaps between our two questions.
     wait.until("all", lambda: listed_or_held() == {str(job.id) for job in waiting})
