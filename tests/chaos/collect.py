@@ -76,6 +76,7 @@ def _jobs() -> Iterator[Job]:
             attempt=job.attempt,
             max_attempts=job.max_attempts,
             finished_at=job.finished_at,
+            cancel_requested_at=job.cancel_requested_at,
             schedule=job.schedule,
             logical_time=job.logical_time,
             error=job.error,

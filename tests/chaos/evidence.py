@@ -23,6 +23,7 @@ class Job:
     attempt: int = 0
     max_attempts: int = 5
     finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
     schedule: str = ""
     logical_time: datetime | None = None
     error: str = ""

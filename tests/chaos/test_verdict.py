@@ -289,6 +289,13 @@ def test_nothing_is_wrong_with_what_is_sound():
         }.items()
     ]
     + [
+        pytest.param(verdict._cancels_are_final, evidence, id=name)
+        for name, evidence in {
+            "it failed though its cancel was asked": changed("doomed", cancel_requested_at=at(1)),
+            "it was tried again": changed("twice", cancel_requested_at=at(-2)),
+        }.items()
+    ]
+    + [
         pytest.param(verdict._atomic_writes_stand_once, evidence, id=name)
         for name, evidence in {
             "the write is missing": replace(SOUND, writes=()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tests.chaos import ticks
 from tests.chaos.evidence import Attempt, Claim, Evidence, Job, Run
@@ -15,6 +16,7 @@ TERMINAL = {"completed", "failed", "cancelled"}
 FREE = {"snoozed", "given_back"}
 # An attempt that came to its job's end and was still not recorded as completed was one of these.
 CUT_SHORT = {"WorkerLost", "Interrupted", "TimedOut"}
+RACE = timedelta(seconds=3)
 ATOMIC, MARKING, ONE_ATTEMPT, CANCELS_ITSELF = "Booking", "Mark", "Once", "Quitter"
 
 
@@ -198,6 +200,18 @@ def _cancels_are_asked(case: Case) -> Iterator[str]:
                 yield f"its cancel was undone: {case.describe(job) if job else job_id}"
 
 
+def _cancels_are_final(case: Case) -> Iterator[str]:
+    """A job whose cancel was asked for ends completed or cancelled, and begins nothing after it."""
+    for job in case.evidence.jobs:
+        if job.cancel_requested_at is None:
+            continue
+        # An attempt that was about to start may win the race for the row, and then is asked.
+        latest = job.cancel_requested_at + RACE
+        begun = [one for one in case.attempts_by_job[job.id] if one.started_at > latest]
+        if job.status == "failed" or begun:
+            yield f"asked at {job.cancel_requested_at}: {case.describe(job)}"
+
+
 def _atomic_writes_stand_once(case: Case) -> Iterator[str]:
     """An atomic job's write stands if and only if the attempt that made it is completed."""
     count = Counter(case.evidence.writes)
@@ -260,6 +274,7 @@ RULES: Sequence[Rule] = (
     _doubles_are_explained,
     _failures_are_earned,
     _cancels_are_asked,
+    _cancels_are_final,
     _atomic_writes_stand_once,
     _marks_are_recorded,
     _one_attempt_runs_once,
