@@ -9,15 +9,17 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
 from jobs import conf, registry
+from jobs.broker import client, memory
 from jobs.models import JobStatus, Schedule, ScheduleRun
 
 
 def faults() -> Iterator[str]:
     """Yield a sentence for each fault.
 
-    Unapplied migrations; living jobs whose class or queue is unknown here; schedules whose last
-    tick made no job.
+    A Redis that is away or may throw keys away; unapplied migrations; living jobs whose class or
+    queue is unknown here; schedules whose last tick made no job.
     """
+    yield from _redis()
     unapplied = _unapplied_migrations()
     if unapplied:
         yield f"{unapplied} migration(s) are not applied: manage.py migrate"
@@ -25,6 +27,16 @@ def faults() -> Iterator[str]:
     yield from _unknown_classes()
     yield from _unknown_queues()
     yield from _refused_ticks()
+
+
+def _redis() -> Iterator[str]:
+    try:
+        fault = memory.fault(client.for_work())
+    except client.Unreachable as error:
+        yield f"Redis is unreachable: jobs can be dispatched, but none starts ({error})."
+        return
+    if fault:
+        yield fault
 
 
 def _unapplied_migrations() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from jobs import conf
 from jobs.broker import client as broker_client
-from jobs.broker import lost
+from jobs.broker import lost, memory
 from jobs.broker.client import Client
 from jobs.broker.lost import Sight
 from jobs.dispatch import outbox
@@ -91,6 +91,8 @@ def push_lost(go_on: Callable[[], bool] = _yes) -> int:
 def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     names = dict.fromkeys([*conf.current().queues, *queued.queues()])
     begins = lost.begin_check(redis)
+    if begins and (fault := memory.fault(redis)):
+        logger.warning("%s", fault)
     count = 0
     for queue in names:
         if begins:
