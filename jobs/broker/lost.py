@@ -75,6 +75,24 @@ def missing(client: Redis, claim_by_id: Mapping[UUID, int]) -> set[UUID]:
     }
 
 
+def listed(
+    client: Redis, ids_by_queue: Mapping[str, Sequence[UUID]], *, within: int | None = None
+) -> set[UUID]:
+    """Return those ids that stand in their queue's list: one pipeline.
+
+    Args:
+        client: From broker.client.
+        ids_by_queue: At most a few: each costs a walk along the list.
+        within: Look at so many entries from the head; None: at all.
+    """
+    asked = [(queue, job_id) for queue, ids in ids_by_queue.items() for job_id in ids]
+    with client.pipeline(transaction=False) as pipe:
+        for queue, job_id in asked:
+            pipe.lpos(keys.queue(queue), str(job_id), maxlen=within)
+        answers = pipe.execute()
+    return {job_id for (_, job_id), place in zip(asked, answers, strict=True) if place is not None}
+
+
 def is_checked(client: Redis) -> bool:
     """Whether every queued row has been compared since Redis was last empty."""
     return bool(client.get(keys.EPOCH) == _CHECKED.encode())

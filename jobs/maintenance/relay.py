@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs import conf
 from jobs.broker import client as broker_client
@@ -11,9 +11,8 @@ from jobs.broker import lost, memory
 from jobs.broker.client import Client
 from jobs.broker.lost import Sight
 from jobs.dispatch import outbox
-from jobs.maintenance import queued
+from jobs.maintenance import queued, whereabouts
 from jobs.maintenance.queued import Queued
-from jobs.models import JobWorker
 
 logger = logging.getLogger("jobs.maintenance")
 
@@ -55,10 +54,11 @@ def promote(go_on: Callable[[], bool] = _yes) -> int:
 def push_lost(go_on: Callable[[], bool] = _yes) -> int:
     """Push again the queued jobs that Redis doesn't have; return how many.
 
-    Lost is a job whose entry is missing or bears another claim than the row, and every job of a
-    queue whose list and claims are empty. Compares the oldest rows of each queue, which go to the
-    head; or all rows where Redis was flushed, or where a whole page is lost. What a living worker
-    has claimed isn't lost. A push too many is harmless: the start moves no row twice.
+    Lost is a job whose entry is missing or bears another claim than the row, every job of a queue
+    whose list and claims are empty, and of a queue's oldest what neither a list nor a claim holds.
+    Compares the oldest rows of each queue, which go to the head; or all rows where Redis was
+    flushed, or where as many are lost as were compared. What a living worker has claimed isn't
+    lost. A push too many is harmless: the start moves no row twice.
 
     Args:
         go_on: Asked between two pages, for a flushed backlog takes a while. After a no the next
@@ -73,19 +73,35 @@ def push_lost(go_on: Callable[[], bool] = _yes) -> int:
     rows_by_queue = queued.overdue(limit=COMPARED)
     if not rows_by_queue:
         return 0
-    sight = _look(redis, list(rows_by_queue))
+    sight = whereabouts.look(redis, list(rows_by_queue))
     lost_by_queue = {
         queue: _lost(redis, rows, sight, is_empty=queue in sight.empty)
         for queue, rows in rows_by_queue.items()
     }
     if any(len(rows) == COMPARED for rows in lost_by_queue.values()):
         return _check_all(redis, go_on)
+    astray = whereabouts.nowhere(redis, _seen(rows_by_queue, lost_by_queue, sight))
     count = 0
     for queue, rows in lost_by_queue.items():
-        pushed = _push_at_head(rows)
+        pushed = _push_at_head([*rows, *astray.get(queue, ())])
         _report(queue, pushed)
         count += pushed
     return count
+
+
+def _seen(
+    rows_by_queue: Mapping[str, Sequence[Queued]],
+    lost_by_queue: Mapping[str, Sequence[Queued]],
+    sight: Sight,
+) -> dict[str, list[Queued]]:
+    """Return what Redis seems to have, and no worker has claimed."""
+    seen = {}
+    for queue, rows in rows_by_queue.items():
+        lost_ids = {row.job_id for row in lost_by_queue[queue]}
+        seen[queue] = [
+            row for row in rows if row.job_id not in lost_ids and str(row.job_id) not in sight.held
+        ]
+    return seen
 
 
 def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
@@ -108,7 +124,7 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
 
 
 def _lacks_any(redis: Client, queue: str) -> bool:
-    sight = _look(redis, [queue])
+    sight = whereabouts.look(redis, [queue])
     is_empty = queue in sight.empty
     # What a runner has started since its page was read bears another claim, and isn't lost.
     return any(
@@ -118,7 +134,7 @@ def _lacks_any(redis: Client, queue: str) -> bool:
 
 
 def _refill(redis: Client, queue: str, go_on: Callable[[], bool]) -> int:
-    sight = _look(redis, [queue])
+    sight = whereabouts.look(redis, [queue])
     count = 0
     for page in queued.pages(queue, size=PAGE):
         rows = _lost(redis, page, sight, is_empty=queue in sight.empty)
@@ -130,11 +146,6 @@ def _refill(redis: Client, queue: str, go_on: Callable[[], bool]) -> int:
     return count
 
 
-def _look(redis: Client, queues: Sequence[str]) -> Sight:
-    living = JobWorker.objects.filter(stopped_at=None, dead_at=None).values_list("id", flat=True)
-    return lost.look(redis, queues, list(living))
-
-
 def _lost(redis: Client, rows: Sequence[Queued], sight: Sight, *, is_empty: bool) -> list[Queued]:
     unclaimed = [row for row in rows if str(row.job_id) not in sight.held]
     if is_empty:
@@ -144,6 +155,7 @@ def _lost(redis: Client, rows: Sequence[Queued], sight: Sight, *, is_empty: bool
 
 
 def _push_at_head(rows: Sequence[Queued]) -> int:
+    rows = sorted(rows, key=lambda row: (row.due_at, row.job_id))
     # The last first: each chunk goes before what was pushed already.
     return sum(_push(chunk, at_head=True) for chunk in reversed(_chunks(rows)))
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 from redis import Redis
 
 from jobs import registry
-from jobs.broker import claim, client, keys
+from jobs.broker import claim, client, keys, lost
 from jobs.dispatch import create, outbox
-from jobs.maintenance import relay
+from jobs.maintenance import relay, whereabouts
 from jobs.models import JobStatus
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
@@ -172,6 +172,88 @@ def test_a_queue_whose_list_is_gone_is_filled_again(checked: Redis):
 
     assert listed(checked) == ids(*jobs)
     assert listed(checked, "low") == ids(*other)
+
+
+def test_a_job_that_no_list_and_no_claim_holds_is_found_among_the_oldest(checked: Redis):
+    jobs = pushed(90, 80, 70, 60)
+    checked.lrem(keys.queue("default"), 0, str(jobs[1].id))
+    checked.lrem(keys.queue("default"), 0, str(jobs[2].id))
+
+    assert relay.push_lost() == 2
+
+    assert listed(checked) == ids(jobs[1], jobs[2], jobs[0], jobs[3])
+    assert relay.push_lost() == 0
+
+
+def test_a_claim_that_was_deleted_loses_no_job(checked: Redis):
+    worker = make_worker()
+    jobs = pushed(90, 80)
+    claim.take(checked, ["default"], worker.id, count=1)
+    assert relay.push_lost() == 0
+    checked.delete(keys.claims(worker.id))
+
+    assert relay.push_lost() == 1
+    assert listed(checked) == ids(*jobs)
+
+
+def test_a_lost_job_comes_to_light_behind_older_ones_that_stand_far_from_the_head(
+    checked: Redis, monkeypatch
+):
+    monkeypatch.setattr(whereabouts, "NEAR", 2)
+    late_pushes = [old_job(seconds) for seconds in (99, 98, 97)]
+    gone = old_job(90)
+    waiting = pushed(80, 70, 60)
+    assert outbox.push([*late_pushes, gone])
+    checked.lrem(keys.queue("default"), 0, str(gone.id))
+
+    assert [relay.push_lost() for _ in range(4)].count(1) == 1
+
+    assert listed(checked) == ids(gone, *waiting, *late_pushes)
+
+
+def test_what_stands_far_from_the_head_is_not_pushed_again(checked: Redis, monkeypatch):
+    monkeypatch.setattr(whereabouts, "NEAR", 2)
+    waiting = pushed(80, 70, 60)
+    retried = old_job(1_000, status=Status.RETRYING)
+    given_late = old_job(1_000)  # dispatched at the begin of a long transaction
+    assert relay.promote() == 1
+    assert outbox.push([given_late])
+    JobStatus.objects.update(updated_at=given_late.updated_at)
+
+    for _ in range(5):
+        assert relay.push_lost() == 0
+
+    assert listed(checked) == ids(*waiting, retried, given_late)
+
+
+def test_a_retry_that_waits_behind_a_long_queue_is_not_pushed_again(checked: Redis, monkeypatch):
+    monkeypatch.setattr(relay, "COMPARED", 100)
+    waiting = pushed(*range(3_000, 0, -1))
+    retried = old_job(5, status=Status.RETRYING, claim=3)
+    assert relay.promote() == 1
+    JobStatus.objects.update(updated_at=retried.updated_at)
+
+    for _ in range(3):
+        assert relay.push_lost() == 0
+
+    assert checked.llen(keys.queue("default")) == 3_001
+    assert listed(checked)[-1] == str(retried.id)
+    assert listed(checked)[0] == str(waiting[0].id)
+
+
+def test_what_is_claimed_between_two_looks_is_not_pushed_again(checked: Redis, monkeypatch):
+    worker = make_worker()
+    jobs = pushed(90, 80)
+    asked = lost.listed
+
+    def claimed_then_asked(*arguments, **options):
+        claim.take(checked, ["default"], worker.id, count=1)
+        return asked(*arguments, **options)
+
+    monkeypatch.setattr(lost, "listed", claimed_then_asked)
+
+    assert relay.push_lost() == 0
+    assert set(claim.held(checked, worker.id)) == set(ids(*jobs))
 
 
 def test_what_stands_in_redis_is_not_pushed_again(checked: Redis):
