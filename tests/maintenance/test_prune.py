@@ -365,3 +365,34 @@ def wait_for_a_lock_waiter() -> None:
                 return
         threading.Event().wait(0.01)
     raise AssertionError("Nobody waits for a lock.")
+
+
+def pages_read(cursor, statement: str, params: list) -> int:
+    cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", params)
+    plan = cursor.fetchone()[0][0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+def test_what_is_kept_is_not_read():
+    now = timezone.now()
+    JobStatus.objects.bulk_create(
+        JobStatus(
+            job_class=job_class, queue="default", status=Status.COMPLETED, max_attempts=1,
+            created_at=now, updated_at=now, due_at=now, finished_at=now - timedelta(hours=3),
+        )
+        for job_class in ("Echo", "Sleep", "LongGone")
+        for _ in range(4_000)
+    )  # fmt: skip
+    ended(0.1, job_class="KeptForAnHour")
+    lane = Lane(job_class="Sleep", status=Status.COMPLETED, kept=7 * DAY)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE job_statuses")
+        cursor.execute("SELECT relpages FROM pg_class WHERE relname = 'job_statuses'")
+        assert cursor.fetchone()[0] > 200
+
+        lanes = pages_read(cursor, prune._classes_and_statuses(), [])
+        batch = pages_read(cursor, prune._deletion(), [*prune._old(lane), "-infinity", 1_000])
+
+    # Three or four pages for each class; the deletion looks into two tables more.
+    assert lanes < 40
+    assert batch < 10
