@@ -479,13 +479,13 @@ class Pid(BaseJob):
 
 
 class LeaveAChild(BaseJob):
-    """Fork a child that is in nobody's group and outlives its runner for a while."""
-
-    seconds: float
+    """Fork a child that is in nobody's group and outlives its runner; return its pid."""
 
     def _perform(self) -> Any:
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             os.setsid()
-            time.sleep(self.seconds)
+            time.sleep(60)
             os._exit(0)
         time.sleep(0.5)
+        return child

@@ -51,7 +51,7 @@ def test_a_worker_hears_its_mothers_death_and_a_runners_last_words_at_once(
     worker = workers.start("default")
     former, [runner] = worker.row.id, wait.until("its runner", worker.runners)
     # The child keeps the runner's end of the channel open: after its words comes no end of file.
-    job = jobs.LeaveAChild.dispatch(seconds=10)
+    job = jobs.LeaveAChild.dispatch()
     wait.until_status(job, "started")
     worker.signal(signal.SIGSTOP)
     wait.until_status(job, "completed")
@@ -60,9 +60,12 @@ def test_a_worker_hears_its_mothers_death_and_a_runners_last_words_at_once(
 
     worker.signal(signal.SIGCONT)
 
-    wait.until("its new row", lambda: worker.row.id != former)
-    wait.until_status(jobs.Echo.dispatch(), "completed")
-    assert worker.stop() == 0
+    try:
+        wait.until("its new row", lambda: worker.row.id != former)
+        wait.until_status(jobs.Echo.dispatch(), "completed")
+        assert worker.stop() == 0
+    finally:
+        psutil.Process(job.result).kill()  # it holds a connection to the test's database as well
 
 
 def test_a_worker_that_stops_does_not_start_itself_anew(workers: Workers) -> None:
