@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import psutil
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
@@ -489,3 +493,78 @@ class LeaveAChild(BaseJob):
             os._exit(0)
         time.sleep(0.5)
         return child
+
+
+class Await(BaseJob):
+    """Wait until a file is there, a different one in each attempt; return the attempt."""
+
+    timeout = timedelta(seconds=60)
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    path: str
+
+    def _perform(self) -> Any:
+        while not Path(f"{self.path}.{self.attempt}").exists():
+            time.sleep(0.02)
+        return {"attempt": self.attempt}
+
+
+class KillItsRunner(BaseJob):
+    """Kill the runner in every attempt."""
+
+    max_attempts = 10
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillItsWorker(BaseJob):
+    """Kill the whole worker in every attempt."""
+
+    max_attempts = 10
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        mother = psutil.Process().parent()
+        mother.parent().kill()
+        time.sleep(60)
+
+
+class Crash(BaseJob):
+    """End the runner's process in the middle of the job."""
+
+    max_attempts = 1
+
+    how: str
+
+    def _perform(self) -> Any:
+        match self.how:
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "left":
+                os._exit(3)
+            case "fault":
+                ctypes.string_at(0)
+        time.sleep(60)
+
+
+class WantTooMuchMemory(BaseJob):
+    """Ask for more memory than the process may have."""
+
+    max_attempts = 1
+
+    def _perform(self) -> Any:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (4 * 1024**3, hard))
+        try:
+            return len(bytearray(8 * 1024**3))
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+class LeaveOrphan(BaseJob):
+    """Leave a process behind whose parent is gone."""
+
+    def _perform(self) -> Any:
+        subprocess.run(["sh", "-c", "sleep 1.5 &"], check=True)  # noqa: S607

@@ -68,7 +68,14 @@ def _scene() -> str:
     except client.Unreachable as error:
         rows.append(f"redis: {error}")
     rows += [
-        f"process {process.pid} {process.status()} {' '.join(process.cmdline())[:120]}"
+        f"process {process.pid} {_described(process)}"
         for process in psutil.Process(os.getpid()).children(recursive=True)
     ]
     return "\n".join(rows)
+
+
+def _described(process: psutil.Process) -> str:
+    try:
+        return f"{process.status()} {' '.join(process.cmdline())[:120]}"
+    except psutil.Error as error:
+        return str(error)

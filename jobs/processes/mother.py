@@ -31,6 +31,19 @@ class Mother:
         """Ask for a child of this kind; `{"forked": pid, ...}` with its socket comes back."""
         channel.send(self.end, {"kind": kind, **config})
 
+    def reap_adopted(self) -> None:
+        """Wait for the dead whom nobody else waits for: as PID 1 of a container we are given them.
+
+        While she lives the mother adopts what jobs leave; this is for everything else in there.
+        """
+        if os.getpid() != 1:
+            return
+        with contextlib.suppress(ChildProcessError):
+            while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if dead.si_pid == self.pid:
+                    return  # hers is waited for by `close`
+                os.waitpid(dead.si_pid, 0)
+
     def close(self) -> None:
         """Let the mother go; she kills what she still has, and is waited for."""
         self.end.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import time
 from functools import partial
@@ -13,7 +12,7 @@ from uuid import UUID
 
 from jobs.processes import channel
 from jobs.processes.mother import Mother
-from jobs.worker import losses
+from jobs.worker import anew, losses
 from jobs.worker.ears import Ears
 from jobs.worker.inbox import Inbox
 from jobs.worker.keeper import Keeper
@@ -64,13 +63,16 @@ class Crew:
             self._wait()
             self._fork_due()
             self._nursery.kill_due()
+            self._mother.reap_adopted()
             self._consider_stop()
             self._report()
             self._keeper.look()
         code = self._leave()
-        if self._is_orphaned and not (self._stop.is_asked or self._stop.has_begun):
+        left = self._ration.left(self._slots)
+        is_wanted = not (self._stop.is_asked or self._stop.has_begun) and left != 0
+        if self._is_orphaned and is_wanted:
             logger.info("Worker %s starts itself anew", self.identity.name)
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our command
+            anew.start(jobs_left=left)
         return code
 
     # --- Waiting ---

@@ -36,6 +36,10 @@ class Ration:
         if self._left is not None:
             self._left += 1
 
+    def left(self, slots: Iterable[Slot]) -> int | None:
+        """Return how many jobs have not yet been claimed; None: there is no limit."""
+        return None if self._left is None else self._left + sum(slot.granted for slot in slots)
+
     def is_used_up(self, slots: Iterable[Slot]) -> bool:
         """Whether every job of the ration has been run."""
         return self._left == 0 and not any(slot.granted or slot.announced for slot in slots)

@@ -16,7 +16,7 @@ from rq.worker.base import DequeueStrategy
 from jobs.maintenance import duties
 from jobs.processes import mother
 from jobs.processes.mother import Entry, Mother
-from jobs.worker import crew, registration, runner
+from jobs.worker import anew, crew, registration, runner
 from jobs.worker.options import Options
 
 ENTRIES: Mapping[str, Entry] = {"runner": runner.main, "duties": duties.main}
@@ -64,6 +64,7 @@ class Supervisor(Worker):
         Raises:
             SystemExit: With the crew's exit code, where it is not 0.
         """
+        left = anew.jobs_left()
         code = crew.Crew(
             registration.describe_this_process(
                 self.name, tuple(self.queue_names()), self._concurrency
@@ -71,7 +72,7 @@ class Supervisor(Worker):
             mother=self._mother or mother.start(ENTRIES),
             options=Options(
                 burst=burst,
-                max_jobs=max_jobs,
+                max_jobs=max_jobs if left is None else left,
                 max_idle_seconds=max_idle_time,
                 shown_seconds=self.worker_ttl + 60,
             ),

@@ -68,6 +68,23 @@ def test_a_worker_hears_its_mothers_death_and_a_runners_last_words_at_once(
         psutil.Process(job.result).kill()  # it holds a connection to the test's database as well
 
 
+def test_a_worker_that_starts_itself_anew_goes_on_counting_to_max_jobs(workers: Workers) -> None:
+    worker = workers.start("default", "--max-jobs", "3")
+    former = worker.row.id
+    wait.until_status(jobs.Echo.dispatch(), "completed")
+    wait.until("its runner", worker.runners)
+
+    mother_of(worker).kill()
+
+    wait.until("its new row", lambda: worker.row.id != former)
+    rest = jobs.Echo.dispatch_many([{}] * 3)
+    assert worker.wait() == 0
+    assert "has run 2 job(s)" in worker.log
+    for job in rest:
+        job.refresh_from_db()
+    assert [job.status for job in rest] == ["completed", "completed", "queued"]
+
+
 def test_a_worker_that_stops_does_not_start_itself_anew(workers: Workers) -> None:
     worker = workers.start("default")
     job = jobs.Sleep.dispatch(seconds=60)
