@@ -26,6 +26,7 @@ class Leadership:
     holder_id: UUID
     name: str
     leads_until: float = 0.0  # of `uptime`
+    said: bool = False  # what the log was last told; a lease may also end by itself
 
     @property
     def leads(self) -> bool:
@@ -35,12 +36,12 @@ class Leadership:
     def seek(self) -> None:
         """Take or renew the lease."""
         asked_at = uptime()
-        led = self.leads
         if take_or_renew(self.holder_id, self.name):
             self.leads_until = asked_at + conf.current().leader_lease.total_seconds()
         else:
             self.leads_until = 0.0
-        if self.leads != led:
+        if self.leads != self.said:
+            self.said = self.leads
             logger.info("%s %s the duties", self.name, "does" if self.leads else "no longer does")
 
     def resign(self) -> None:

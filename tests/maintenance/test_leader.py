@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 from uuid import UUID, uuid4
 
@@ -127,3 +128,19 @@ class TestLeadership:
         leadership.seek()
 
         assert not leadership.leads
+
+    @pytest.mark.django_db
+    def test_a_lease_that_ended_by_itself_is_told_too(self, monkeypatch, caplog):
+        caplog.set_level(logging.INFO, "jobs.maintenance")
+        now = 1_000.0
+        monkeypatch.setattr(leader, "uptime", lambda: now)
+        leadership = leader.Leadership(holder_id=uuid4(), name="one")
+        leadership.seek()
+        leader.release(leadership.holder_id)
+        leader.take_or_renew(uuid4(), "two")
+
+        now += 3_600  # it was paused meanwhile
+        leadership.seek()
+
+        said = [record.message for record in caplog.records]
+        assert said == ["one does the duties", "one no longer does the duties"]

@@ -184,3 +184,17 @@ def test_a_redis_that_is_down_delays_the_push_and_not_the_move(dead_redis: Calla
     redis = dead_redis()
     assert relay.push_lost() == 1
     assert listed(redis) == [str(job.id)]
+
+
+def test_a_leader_that_leads_no_more_ends_after_the_batch_in_flight(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(relay, "PROMOTED_AT_ONCE", 2)
+    for _ in range(5):
+        due_ago(1)
+    answers = iter([True, True, False])  # retrying has no row
+
+    assert relay.promote(lambda: next(answers)) == 2
+
+    assert len(listed(redis)) == 2
+    assert JobStatus.objects.filter(status=Status.SCHEDULED).count() == 3

@@ -339,3 +339,27 @@ def test_two_leaders_at_once_settle_each_attempt_once():
     assert len(settled) == len({done.job_id for done in settled}) == 50
     assert JobAttempt.objects.count() == 50
     assert set(JobStatus.objects.values_list("status", "losses")) == {("retrying", 1)}
+
+
+def test_a_leader_that_leads_no_more_ends_after_the_job_in_flight():
+    worker = make_worker(dead_at=timezone.now())
+    for _ in range(3):
+        make_job(status=Status.STARTED, worker=worker)
+    answers = iter([True, False, False, False])
+
+    settled = rescue.rescue(HeartbeatWatch(), lambda: next(answers))
+
+    assert len(settled) == 1
+    assert JobStatus.objects.filter(status=Status.STARTED).count() == 2
+
+
+def test_a_leader_that_leads_no_more_declares_nobody_dead():
+    worker = make_worker()
+    eyes = Eyes()
+    eyes.rescue_for(25)
+    eyes.at += 10  # less than what would make the watch begin anew
+
+    assert rescue.rescue(eyes.watch, lambda: False) == []
+
+    worker.refresh_from_db()
+    assert worker.dead_at is None
