@@ -8,7 +8,7 @@ import pytest
 from jobs.broker import claim, client
 from jobs.models import JobAttempt, JobStatus, JobWorker
 from tests import wait
-from tests.jobs import Echo, Sleep
+from tests.jobs import Echo, KillItsRunner, KillItsWorker, Sleep, Spawn
 from tests.workers import CONTAINER, Worker, Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -115,3 +115,49 @@ def test_a_living_worker_keeps_its_name_though_its_pid_means_nothing_elsewhere(w
     job = Echo.dispatch(value="it works on")
     wait.until_status(job, "completed")
     assert worker.row.dead_at is None
+
+
+def test_a_job_that_kills_its_runners_fails_after_max_losses(workers: Workers):
+    workers.start("default", lease=60.0)
+    job = KillItsRunner.dispatch()
+
+    wait.until_status(job, "failed")
+
+    assert (job.attempt, job.losses) == (3, 3)
+    assert job.error.startswith("WorkerLost: The runner was killed by SIGKILL")
+    assert "it has lost 3 workers" in job.error
+
+
+def test_a_job_that_kills_whole_workers_fails_after_max_losses(workers: Workers):
+    alpha = ("default", "--name", "alpha")
+    short = {"leader_lease": 0.5, "max_losses": 2}
+    job = KillItsWorker.dispatch()
+    for attempt in (1, 2):
+        worker = workers.start(*alpha, wait_for_row=False, **short)
+        assert worker.wait() == -signal.SIGKILL
+        job.refresh_from_db()
+        assert (job.attempt, job.losses) == (attempt, attempt - 1)
+
+    workers.start(*alpha, **short)
+
+    wait.until_status(job, "failed")
+    assert "it has lost 2 workers" in job.error
+
+
+def test_everything_below_a_killed_supervisor_dies_with_it(workers: Workers):
+    worker = workers.start("default", "--concurrency", "2")
+    jobs = Spawn.dispatch_many([{}] * 2)
+    for job in jobs:
+        wait.until_status(job, "started")
+    below = wait.until(
+        "mother, duties, runners and the jobs' children",
+        lambda: (tree := worker.tree()) and len(tree) == 6 and tree,
+    )
+
+    worker.process.kill()
+
+    wait.until(
+        "the end of them all",
+        lambda: not any(process.is_running() for process in below),
+        limit_seconds=3,
+    )
