@@ -51,7 +51,7 @@ def apply(patch: Path, tree: Path, *options: str) -> None:
         DoesNotApply: With what git says.
     """
     done = subprocess.run(
-        ["git", "apply", *options, str(patch.resolve())],  # noqa: S607
+        ["git", "apply", "-C1", *options, str(patch.resolve())],  # noqa: S607
         cwd=tree,
         # Inside of somebody's repository git would silently apply nothing.
         env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.resolve().parent)},
