@@ -34,6 +34,7 @@ class Started:
     data: bytes  # push.description
     created_at: datetime
     timeout_seconds: float
+    started_at: datetime | None = None  # None: now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,18 @@ class Ended:
     error: str = ""  # traceback, or the one line
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """An attempt that ended some time ago, with all that the dashboard shows of it."""
+
+    ended: Ended
+    data: bytes  # push.description
+    worker_name: str
+    created_at: datetime
+    started_at: datetime
+    ended_at: datetime
+
+
 def record_start(
     client: Redis, *, worker_name: str, worker_id: UUID, started: Sequence[Started]
 ) -> None:
@@ -57,6 +70,7 @@ def record_start(
     with client.pipeline(transaction=True) as pipe:
         for item in started:
             execution = f"{item.job_id}:{item.claim}"
+            started_at = item.started_at or now
             pipe.hset(
                 keys.entry(item.job_id),
                 mapping={
@@ -65,7 +79,7 @@ def record_start(
                     "origin": item.queue,
                     "created_at": rq_time(item.created_at),
                     "enqueued_at": rq_time(item.created_at),
-                    "started_at": rq_time(now),
+                    "started_at": rq_time(started_at),
                     "last_heartbeat": rq_time(now),
                     "worker_name": worker_name,
                     "timeout": int(item.timeout_seconds),
@@ -78,7 +92,7 @@ def record_start(
                 mapping={
                     "id": item.claim,
                     "job_id": str(item.job_id),
-                    "created_at": now.timestamp(),
+                    "created_at": started_at.timestamp(),
                     "last_heartbeat": now.timestamp(),
                     "worker_name": worker_name,
                 },
@@ -93,6 +107,7 @@ def record_start(
 
 def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> None:
     """Show these attempts as ended: one round trip."""
+    now = datetime.now(UTC)
     with client.pipeline(transaction=True) as pipe:
         for item in ended:
             execution = f"{item.job_id}:{item.claim}"
@@ -101,9 +116,11 @@ def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> No
             pipe.srem(keys.worker_executions(worker_name), execution)
             match item.status:
                 case Status.COMPLETED:
-                    _finish(pipe, item, worker_name)
+                    _end(pipe, item, worker_name, now)
+                    pipe.hincrby(keys.worker(worker_name), "successful_job_count", 1)
                 case Status.FAILED:
-                    _fail(pipe, item, worker_name)
+                    _end(pipe, item, worker_name, now)
+                    pipe.hincrby(keys.worker(worker_name), "failed_job_count", 1)
                 case Status.QUEUED:
                     pass  # given back: the push that follows writes the entry anew
                 case _:
@@ -122,58 +139,55 @@ def _forget_expired(pipe: Pipeline, queues: set[str]) -> None:
         pipe.zremrangebyscore(keys.failed(queue), 0, now)
 
 
-def _finish(pipe: Pipeline, item: Ended, worker_name: str) -> None:
+def show_past(client: Redis, past: Sequence[Past]) -> None:
+    """Show attempts that ended some time ago, of which Redis knows nothing: one round trip."""
+    with client.pipeline(transaction=True) as pipe:
+        for item in past:
+            fields: dict[Key, Value] = {
+                "data": item.data,
+                "origin": item.ended.queue,
+                "created_at": rq_time(item.created_at),
+                "enqueued_at": rq_time(item.created_at),
+                "started_at": rq_time(item.started_at),
+                "worker_name": item.worker_name,
+                "claim": item.ended.claim,
+            }
+            pipe.hset(keys.entry(item.ended.job_id), mapping=fields)
+            _end(pipe, item.ended, item.worker_name, item.ended_at)
+        pipe.execute()
+
+
+def unknown(client: Redis, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of `ids` that have no entry a page could show: one pipeline."""
+    with client.pipeline(transaction=False) as pipe:
+        for job_id in ids:
+            pipe.hexists(keys.entry(job_id), "data")
+        answers = pipe.execute()
+    return {job_id for job_id, is_there in zip(ids, answers, strict=True) if not is_there}
+
+
+def _end(pipe: Pipeline, item: Ended, worker_name: str, ended_at: datetime) -> None:
+    if item.status is Status.COMPLETED:
+        status, registry, seconds = "finished", keys.finished(item.queue), FINISHED_SECONDS
+        result = _result(item)
+    else:
+        status, registry, seconds = "failed", keys.failed(item.queue), FAILED_SECONDS
+        packed = zlib.compress(item.error.encode())
+        pipe.hset(keys.entry(item.job_id), "exc_info", packed)
+        result = {"type": 2, "exc_string": base64.b64encode(packed).decode()}
+    until = int(ended_at.timestamp()) + seconds
+    pipe.hset(keys.entry(item.job_id), mapping={"status": status, "ended_at": rq_time(ended_at)})
+    pipe.expireat(keys.entry(item.job_id), until)
+    pipe.zadd(registry, {str(item.job_id): until})
+    pipe.xadd(keys.results(item.job_id), {**result, "worker_name": worker_name}, maxlen=10)
+    pipe.expireat(keys.results(item.job_id), until)
+
+
+def _result(item: Ended) -> dict[Key, Value]:
     shown = json.dumps(item.result)
     if len(shown) > MAX_SHOWN_RESULT_BYTES:
         shown = json.dumps(f"{len(shown):,} bytes, see the job's page in the admin")
-    _end(
-        pipe,
-        item,
-        status="finished",
-        registry=keys.finished(item.queue),
-        seconds=FINISHED_SECONDS,
-        result={
-            "type": 1,
-            "worker_name": worker_name,
-            "return_value": base64.b64encode(shown.encode()).decode(),
-        },
-    )
-    pipe.hincrby(keys.worker(worker_name), "successful_job_count", 1)
-
-
-def _fail(pipe: Pipeline, item: Ended, worker_name: str) -> None:
-    packed = zlib.compress(item.error.encode())
-    _end(
-        pipe,
-        item,
-        status="failed",
-        registry=keys.failed(item.queue),
-        seconds=FAILED_SECONDS,
-        result={
-            "type": 2,
-            "worker_name": worker_name,
-            "exc_string": base64.b64encode(packed).decode(),
-        },
-    )
-    pipe.hset(keys.entry(item.job_id), "exc_info", packed)
-    pipe.hincrby(keys.worker(worker_name), "failed_job_count", 1)
-
-
-def _end(
-    pipe: Pipeline,
-    item: Ended,
-    *,
-    status: str,
-    registry: str,
-    seconds: int,
-    result: dict[Key, Value],
-) -> None:
-    now = datetime.now(UTC)
-    pipe.hset(keys.entry(item.job_id), mapping={"status": status, "ended_at": rq_time(now)})
-    pipe.expire(keys.entry(item.job_id), seconds)
-    pipe.zadd(registry, {str(item.job_id): int(now.timestamp()) + seconds})
-    pipe.xadd(keys.results(item.job_id), result, maxlen=10)
-    pipe.expire(keys.results(item.job_id), seconds)
+    return {"type": 1, "return_value": base64.b64encode(shown.encode()).decode()}
 
 
 def drop(client: Redis, ids_by_queue: dict[str, list[UUID]]) -> None:
@@ -198,6 +212,7 @@ def record_worker(
         pipe.expire(keys.worker(name), seconds)
         pipe.expire(keys.worker_executions(name), seconds)
         pipe.sadd(keys.WORKERS, keys.worker(name))
+        pipe.sadd(keys.QUEUES, *(keys.queue(queue) for queue in queues))
         for queue in queues:
             pipe.sadd(keys.workers_of(queue), keys.worker(name))
         pipe.execute()

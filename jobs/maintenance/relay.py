@@ -11,7 +11,7 @@ from jobs.broker import lost, memory
 from jobs.broker.client import Client
 from jobs.broker.lost import Sight
 from jobs.dispatch import outbox
-from jobs.maintenance import queued, whereabouts
+from jobs.maintenance import queued, shown, whereabouts
 from jobs.maintenance.queued import Queued
 
 logger = logging.getLogger("jobs.maintenance")
@@ -119,6 +119,7 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
             lost.set_aside(redis, queue)
         count += _refill(redis, queue, go_on)
     if go_on():
+        shown.tell_anew()
         lost.end_check(redis)
     return count
 
