@@ -25,7 +25,9 @@ def test_a_break_fits_the_code_and_names_a_test(a_break: Break) -> None:
     assert f"def {name}(" in (ROOT / a_break.test_file).read_text()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests/promises").glob("test_*.py")))
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests/promises").glob("test_*.py")), ids=lambda path: path.name
+)
 def test_a_promises_test_is_known_to_fail(path: Path) -> None:
     assert path.name in PROVEN_FILES, f"no patch in {breaks.FOLDER} breaks what {path.name} tests"
 
