@@ -513,7 +513,7 @@ class Await(BaseJob):
 class KillItsRunner(BaseJob):
     """Kill the runner in every attempt."""
 
-    max_attempts = 10
+    max_attempts = 100
     backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
 
     def _perform(self) -> Any:
@@ -523,7 +523,7 @@ class KillItsRunner(BaseJob):
 class KillItsWorker(BaseJob):
     """Kill the whole worker in every attempt."""
 
-    max_attempts = 10
+    max_attempts = 100
     backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
 
     def _perform(self) -> Any:

@@ -53,7 +53,7 @@ def test_a_stopped_worker_leaves_nothing_claimed(workers: Workers, redis: Redis)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("to", ["supervisor", "every process"])
+@pytest.mark.parametrize("to", ["supervisor", "everything"])
 def test_inside_the_grace_nothing_is_interrupted(
     workers: Workers, to: str, number: signal.Signals
 ) -> None:
@@ -61,7 +61,7 @@ def test_inside_the_grace_nothing_is_interrupted(
     running = Sleep.dispatch_many([{"seconds": 1.5}] * 2)
     for job in running:
         wait.until_status(job, "started")
-    below = worker.tree() if to == "every process" else []
+    below = worker.tree() if to == "everything" else []
 
     # As systemd stops a control group, and a terminal its foreground.
     for process in [*below, psutil.Process(worker.process.pid)]:
@@ -93,7 +93,7 @@ def test_after_the_grace_a_job_is_given_back_unspent_so_often_and_then_fails_an_
 @pytest.mark.parametrize(
     ("first", "second"),
     [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)],
-    ids=["SIGTERM SIGTERM", "SIGTERM SIGINT"],
+    ids=["SIGTERM", "SIGINT"],
 )
 def test_a_second_signal_ends_the_grace_and_a_third_changes_nothing(
     workers: Workers, redis: Redis, first: signal.Signals, second: signal.Signals
