@@ -159,5 +159,5 @@ def test_everything_below_a_killed_supervisor_dies_with_it(workers: Workers):
     wait.until(
         "the end of them all",
         lambda: not any(process.is_running() for process in below),
-        limit_seconds=3,
+        limit_seconds=2,
     )
