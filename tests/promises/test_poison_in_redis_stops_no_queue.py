@@ -104,15 +104,14 @@ def test_a_key_of_another_type_is_put_aside_and_the_queue_goes_on(workers: Worke
         Echo.dispatch(value=key)
         wait.until(f"the job beside a planted {key}", all_completed)
         wait.until(f"{key} put aside", lambda key=key: redis.exists(keys.poison(key)))
-    # The entry of a job that is about to be pushed.
-    planted = JobStatus.objects.earliest("created_at").id
-    redis.eval(PLANT, 1, keys.entry(planted), "string")
-    job = JobStatus.objects.get(id=planted)
-    Echo.dispatch(value="the last")
+    redis.set(keys.SUSPENDED, "1")  # nobody takes the next one before it is planted
+    job = Echo.dispatch(value="the last")
+    redis.eval(PLANT, 1, keys.entry(job.id), "string")
+    redis.delete(keys.SUSPENDED)
 
     wait.until("all completed", all_completed)
 
-    assert job.status == "completed"
+    assert redis.exists(keys.poison(keys.entry(job.id)))
     assert JobAttempt.objects.count() == len(house) + 2
     assert worker.process.poll() is None
     assert "unreachable" not in worker.log.lower()
