@@ -168,6 +168,8 @@ def passes(verb: Callable[[], object]) -> dict[str, float]:
 
 
 def fill(count: int) -> None:
+    """Insert queued rows, an hour old, and put their entries into Redis."""
+    client.for_work().flushdb()
     insert(
         count,
         status="queued",
@@ -201,17 +203,20 @@ def put(redis: client.Client, queue: str, ids: list[str]) -> None:
 
 def show_cost(count: int) -> None:
     verbs = {"promote": relay.promote, "push lost": relay.push_lost}
-    wipe()
-    relay.push_lost()
-    empty = {name: passes(verb) for name, verb in verbs.items()}
-    fill(count)
-    full = {name: passes(verb) for name, verb in verbs.items()}
-    print(f"Cost of a pass, nothing to do, with {count:,} queued jobs; beside it an empty table")
+    costs = []
+    sizes = [0, min(count, 5_000), count]
+    for size in sizes:
+        wipe()
+        fill(size)
+        relay.push_lost()  # the relay has seen this Redis whole
+        costs.append({name: passes(verb) for name, verb in verbs.items()})
+    print(f"Cost of a pass with nothing to do; queued jobs: {sizes}")
     for name in verbs:
-        for what, value in full[name].items():
-            before = empty[name][what]
-            ratio = value / before if before else float("nan")
-            print(f"  {name:10} {what:15} {value:8.2f}  empty {before:8.2f}  ratio {ratio:6.2f}")
+        for what in costs[0][name]:
+            values = [cost[name][what] for cost in costs]
+            ratio = values[2] / values[1] if values[1] else float("nan")
+            shown = "  ".join(f"{value:9.2f}" for value in values)
+            print(f"  {name:10} {what:15} {shown}   last/middle {ratio:5.2f}")
     for name, verb in verbs.items():
         for plan in plans(verb):
             print(f"  {name}: {plan}")

@@ -75,12 +75,19 @@ def _batch_of_this_savepoint() -> _Batch | None:
     return None
 
 
-def push(jobs: Sequence[JobStatus], *, at_head: bool = False) -> bool:
-    """Push queued `jobs` now. Returns whether Redis has them; logs why not."""
+def push(jobs: Sequence[JobStatus], *, at_head: bool = False, may_wait: bool = False) -> bool:
+    """Push queued `jobs` now. Returns whether Redis has them; logs why not.
+
+    Args:
+        jobs: Oldest first.
+        at_head: Before everything that waits.
+        may_wait: For whoever holds up nobody: a Redis that is slow for seconds isn't away.
+    """
     if breaker.is_open:
         return False
+    redis = client.for_work() if may_wait else client.for_push()
     try:
-        broker_push.push(client.for_push(), [entry_of(job) for job in jobs], at_head=at_head)
+        broker_push.push(redis, [entry_of(job) for job in jobs], at_head=at_head)
     except client.Unreachable as error:
         breaker.trip()
         logger.warning(

@@ -44,7 +44,7 @@ def promote(go_on: Callable[[], bool] = _yes) -> int:
                 return count
             jobs = queued.promote(timed, limit=PROMOTED_AT_ONCE)
             if jobs:
-                outbox.push(jobs)
+                outbox.push(jobs, may_wait=True)
             count += len(jobs)
             if len(jobs) < PROMOTED_AT_ONCE:
                 due.remove(timed)
@@ -167,7 +167,7 @@ def _chunks(rows: Sequence[Queued]) -> list[Sequence[Queued]]:
 
 def _push(rows: Sequence[Queued], *, at_head: bool = False) -> int:
     jobs = queued.still(rows)
-    if jobs and not outbox.push(jobs, at_head=at_head):
+    if jobs and not outbox.push(jobs, at_head=at_head, may_wait=True):
         raise broker_client.Unreachable("the outbox leaves Redis alone for a moment")
     return len(jobs)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-import zlib
 from datetime import timedelta
 
 import pytest
 from django.db import transaction
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from jobs.broker import client, keys
 from jobs.dispatch import outbox
@@ -97,13 +98,23 @@ def test_the_entry_shows_redacted_params_and_the_claim(redis: Redis) -> None:
     job = jobs.Secretive.dispatch(user="alice", password="correct-horse")
 
     entry = redis.hgetall(keys.entry(job.id))
-    assert json.loads(zlib.decompress(entry[b"data"])) == [
+    assert json.loads(entry[b"data"]) == [
         "Secretive",
         None,
         [],
         {"user": "alice", "password": "[redacted]"},
     ]
     assert entry[b"claim"] == b"0"
+
+
+def test_rq_reads_what_is_long_and_what_is_short(redis: Redis) -> None:
+    texts = ["x", "y" * 1_000]
+    made = [jobs.Echo.dispatch(value=text) for text in texts]
+
+    read = [Job.fetch(str(job.id), connection=redis, serializer=JSONSerializer) for job in made]
+
+    assert [job.kwargs for job in read] == [{"value": text} for text in texts]
+    assert redis.hstrlen(keys.entry(made[1].id), "data") < 200
 
 
 def test_large_params_are_not_copied_to_redis(redis: Redis) -> None:
