@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from jobs.broker import client
+from tests.clock import Clock, swapped
 from tests.schedulers import Schedulers
 from tests.servers import OwnPostgres, OwnRedis, migrated_postgres, own_redis_for
 from tests.workers import Workers
@@ -29,6 +30,13 @@ def redis() -> Iterator[Redis]:
     connection.flushdb()
     yield connection
     connection.flushdb()
+
+
+@pytest.fixture
+def clock(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """The database's clock, to be moved: `clock.advance(timedelta(hours=1))`; of this process."""
+    with swapped(monkeypatch) as its_clock:
+        yield its_clock
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
-from jobs.models import ApiToken, api_token
+from jobs.models import ApiToken, api_token, clock
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[ApiToken]
@@ -32,7 +31,7 @@ class TokenForm(ModelForm):
     def clean_expires_at(self) -> Any:
         """A token that has expired already helps nobody."""
         moment = self.cleaned_data["expires_at"]
-        if moment is not None and moment <= timezone.now():
+        if moment is not None and moment <= clock.read():
             raise forms.ValidationError("This moment has passed.")
         return moment
 

@@ -37,6 +37,14 @@ SECOND_WORDS = {
     "forwarder", "horse", "mask", "nack", "permit", "poller", "postpone", "priority", "purge",
     "rerun", "revoke", "semaphore", "submit", "topic", "visibility", "zombie",
 }  # fmt: skip
+# Where a host's clock is read, and why none of it is ever compared with the database's.
+HOST_CLOCK_READERS = {
+    "jobs/broker/registries.py",  # what rq's dashboard shows, and rq's own expiry of it
+    "jobs/dispatch/create.py",  # bounds a run_at at ten years
+    "jobs/worker/context.py",  # shown beside a progress
+    "jobs/worker/keeper.py",  # what rq's dashboard shows of a worker
+    "jobs/worker/slot.py",  # shown beside a runner
+}
 # rq-scheduler's methods, which ours must refuse under their own names.
 NOT_OURS = {"enqueue_at", "enqueue_in"}
 
@@ -72,6 +80,35 @@ def test_status_is_written_only_beside_move() -> None:
     found = {name(path) for path in CODE if writes_status(path.read_text())}
 
     assert found == STATUS_WRITERS - {"jobs/dispatch/create.py"}
+
+
+def test_a_hosts_clock_is_read_only_where_nothing_is_decided_by_it() -> None:
+    reads = re.compile(
+        r"\b(datetime\.(now|utcnow|today)|date\.today|time\.time(_ns)?|timezone\.now)\("
+    )
+
+    found = {name(path) for path in CODE if reads.search(path.read_text())}
+
+    assert {one for one in found if not one.startswith("jobs/dev/")} == HOST_CLOCK_READERS
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_the_databases_clock_is_asked_when_a_statement_is_made(path: Path) -> None:
+    # Not when its module is imported: the tests' clock takes its place (tests/clock.py).
+    everything = list(nodes(path))
+    within = {
+        id(inner)
+        for node in everything
+        if isinstance(node, ast.FunctionDef | ast.Lambda)
+        for inner in ast.walk(node)
+    }
+    names = [
+        node
+        for node in everything
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"clock.NOW", "clock.WALL"}
+    ]
+
+    assert [node.lineno for node in names if id(node) not in within] == []
 
 
 def test_jobs_are_inserted_only_in_dispatch() -> None:
