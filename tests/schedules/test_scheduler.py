@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import django_rq
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +19,6 @@ from tests import wait
 from tests.make import make_job
 from tests.schedules.breaking import BreakAtDispatch, LoseDatabase
 from tests.servers import OwnPostgres
-from tests.workers import MANAGE, environment
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
@@ -35,48 +32,23 @@ SHOWN = {
 
 
 @pytest.fixture
-def start(tmp_path, redis):
+def start(schedulers):
     """Return a function that starts a scheduler on the test's database."""
-    started = []
-
-    def start_one(**changes):
-        log = tmp_path / f"{len(started)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, MANAGE, "rqscheduler"],
-                env={
-                    **environment(),
-                    "DJANGO_SETTINGS_MODULE": "tests.schedules.process_settings",
-                    **changes,
-                },
-                cwd=settings.BASE_DIR,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        process.log = log
-        started.append(process)
-        return process
-
-    yield start_one
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait(wait.LIMIT_SECONDS)
+    return partial(schedulers.start, waits=False)
 
 
-def wait_until(look, processes):
-    logs = [process.log for process in processes]
-    return wait.until(f"what the schedulers should do; their logs: {logs}", look)
+def wait_until(look):
+    return wait.until("what the schedulers should do", look)
 
 
 def made(name="each-second"):
     return list(ScheduleRun.objects.filter(schedule_name=name).order_by("logical_time"))
 
 
-def stop(process, signal_number=signal.SIGTERM):
+def stop(scheduler, signal_number=signal.SIGTERM):
     began = time.monotonic()
-    process.send_signal(signal_number)
-    code = process.wait(wait.LIMIT_SECONDS)
+    scheduler.process.send_signal(signal_number)
+    code = scheduler.process.wait(wait.LIMIT_SECONDS)
     return code, time.monotonic() - began
 
 
@@ -86,10 +58,10 @@ def shown(redis):
 
 
 def test_each_moment_becomes_one_job_however_many_schedulers_run(start):
-    processes = [start(), start(), start()]
-    wait_until(lambda: len(made()) >= 6, processes)
+    schedulers = [start(), start(), start()]
+    wait_until(lambda: len(made()) >= 6)
 
-    codes = [stop(process)[0] for process in processes]
+    codes = [stop(scheduler)[0] for scheduler in schedulers]
 
     runs = made()
     jobs = JobStatus.objects.filter(schedule="each-second")
@@ -105,11 +77,10 @@ def test_a_schedules_job_runs_to_its_end(start, workers):
         cursor.execute("CREATE TABLE IF NOT EXISTS public.daily_stats (day date)")
         cursor.execute("INSERT INTO public.daily_stats (day) VALUES (current_date)")
 
-    process = start()
+    start()
 
     job = wait_until(
         lambda: JobStatus.objects.filter(schedule="truncate", status=Status.COMPLETED).first(),
-        [process],
     )
     assert job.result == "Table public.daily_stats truncated successfully"
     with connection.cursor() as cursor:
@@ -119,36 +90,36 @@ def test_a_schedules_job_runs_to_its_end(start, workers):
 
 
 def test_a_bad_entry_is_recorded_and_stops_no_other(start):
-    process = start()
+    scheduler = start()
 
-    wait_until(lambda: len(made()) >= 2 and len(made("bad-params")) >= 2, [process])
+    wait_until(lambda: len(made()) >= 2 and len(made("bad-params")) >= 2)
 
     refused = [*made("no-such-class"), *made("bad-params")]
     assert {(run.outcome, run.job_id) for run in refused} == {("refused", None)}
     assert {run.outcome for run in made()} == {"dispatched"}
-    assert process.poll() is None
+    assert scheduler.process.poll() is None
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_within_two_seconds(start, signal_number):
-    process = start()
-    wait_until(made, [process])
+    scheduler = start()
+    wait_until(made)
 
-    code, seconds = stop(process, signal_number)
+    code, seconds = stop(scheduler, signal_number)
 
     assert code == 0
     assert seconds < 2
 
 
 def test_a_scheduler_whose_database_hangs_ends_within_two_seconds(start):
-    process = start()
-    wait_until(made, [process])
+    scheduler = start()
+    wait_until(made)
 
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE job_schedules IN ACCESS EXCLUSIVE MODE")
-        wait_until(lambda: waits_for_a_lock(cursor), [process])
-        code, seconds = stop(process)
+        wait_until(lambda: waits_for_a_lock(cursor))
+        code, seconds = stop(scheduler)
         cursor.execute("ROLLBACK")
 
     assert code == 0
@@ -163,8 +134,8 @@ def waits_for_a_lock(cursor):
 
 
 def test_ticks_go_on_after_its_connection_was_cut(start):
-    process = start()
-    wait_until(made, [process])
+    scheduler = start()
+    wait_until(made)
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -174,26 +145,26 @@ def test_ticks_go_on_after_its_connection_was_cut(start):
         assert cursor.fetchone()[0] >= 1
     before = len(made())
 
-    wait_until(lambda: len(made()) >= before + 2, [process])
-    assert process.poll() is None
+    wait_until(lambda: len(made()) >= before + 2)
+    assert scheduler.process.poll() is None
 
 
 def test_ticks_go_on_while_redis_is_away(start):
-    process = start(REDIS_URL="redis://127.0.0.1:1/0")
+    scheduler = start(REDIS_URL="redis://127.0.0.1:1/0")
 
-    wait_until(lambda: len(made()) >= 2, [process])
+    wait_until(lambda: len(made()) >= 2)
 
-    assert process.poll() is None
+    assert scheduler.process.poll() is None
     assert JobStatus.objects.filter(schedule="each-second").count() >= 2
 
 
 def test_the_dashboards_entries_have_fixed_ids_and_no_redacted_values(start, redis):
-    process = start()
-    wait_until(lambda: shown(redis) == SHOWN, [process])
-    stop(process)
-    process = start()
-    wait_until(lambda: "registered, 0 new" in process.log.read_text(), [process])
-    stop(process)
+    scheduler = start()
+    wait_until(lambda: shown(redis) == SHOWN)
+    stop(scheduler)
+    scheduler = start()
+    wait_until(lambda: "registered, 0 new" in scheduler.log)
+    stop(scheduler)
 
     entry = redis.hgetall("rq:job:schedule-nightly")
     next_at = Schedule.objects.get(name="nightly").next_at
@@ -207,18 +178,18 @@ def test_the_dashboards_entries_have_fixed_ids_and_no_redacted_values(start, red
 
 
 def test_entries_that_a_flush_took_come_back_and_gone_ones_go(start, redis):
-    process = start()
-    wait_until(lambda: shown(redis) == SHOWN, [process])
+    start()
+    wait_until(lambda: shown(redis) == SHOWN)
 
     redis.flushdb()
     redis.zadd("rq:scheduler:scheduled_jobs", {"schedule-long-gone": 1, "somebody-elses": 1})
 
-    wait_until(lambda: shown(redis) == {*SHOWN, "somebody-elses"}, [process])
+    wait_until(lambda: shown(redis) == {*SHOWN, "somebody-elses"})
 
 
 def test_the_dashboards_page_lists_the_schedules(start, redis, admin_client):
-    process = start()
-    wait_until(lambda: shown(redis) == SHOWN, [process])
+    start()
+    wait_until(lambda: shown(redis) == SHOWN)
 
     answer = admin_client.get(reverse("admin:django_rq_scheduler_jobs", args=[0]))
 
@@ -231,10 +202,10 @@ def test_the_dashboards_page_lists_the_schedules(start, redis, admin_client):
 def test_a_site_with_only_a_scheduler_does_the_duties(start):
     job = make_job(status=Status.SCHEDULED, due_at=timezone.now() - timedelta(minutes=1))
 
-    process = start()
+    scheduler = start()
 
-    wait_until(lambda: JobStatus.objects.get(id=job.id).status == Status.QUEUED, [process])
-    assert stop(process)[0] == 0
+    wait_until(lambda: JobStatus.objects.get(id=job.id).status == Status.QUEUED)
+    assert stop(scheduler)[0] == 0
     assert not Lease.objects.exists()
 
 
