@@ -32,6 +32,7 @@ _UNREADABLE = (
     AssertionError,
     AttributeError,
     LookupError,
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -109,16 +110,24 @@ def run(client: Redis, job: Job, *, queue_name: str, worker_name: str) -> str:
 def record_loss(client: Redis, *, entry_id: str, worker_name: str, why: str) -> None:
     """Fail a plain rq job whose runner died, as rq does for its own; leave anything else alone."""
     try:
-        job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
-        status = job.get_status()
-    except (NoSuchJobError, *_UNREADABLE):
+        if _fail_started(client, entry_id=entry_id, worker_name=worker_name, why=why):
+            logger.error("Job %s: failed: %s (plain rq job)", entry_id, why)
+    except NoSuchJobError:
         return
-    if client.hexists(keys.entry(entry_id), "claim") or status != JobStatus.STARTED:
-        return
+    except _UNREADABLE as error:
+        logger.error(  # noqa: TRY400 - what the entry holds is not for the log
+            "Entry %s can't be read by rq and was left alone: %s", entry_id, type(error).__name__
+        )
+
+
+def _fail_started(client: Redis, *, entry_id: str, worker_name: str, why: str) -> bool:
+    job = Job.fetch(entry_id, connection=client, serializer=JSONSerializer)
+    if client.hexists(keys.entry(entry_id), "claim") or job.get_status() != JobStatus.STARTED:
+        return False
     worker = _worker(client, job.origin, worker_name)
     execution = next((one for one in job.get_executions()), None)
     worker.handle_job_failure(job, _queue(client, job.origin), exc_string=why, execution=execution)
-    logger.error("Job %s: failed: %s (plain rq job)", entry_id, why)
+    return True
 
 
 def _queue(client: Redis, name: str) -> Queue:
