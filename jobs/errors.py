@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from uuid import UUID
 
 
@@ -168,6 +168,14 @@ class WorkerRefused(JobError):
 
 class NameTaken(JobError):
     """A living worker has this name."""
+
+
+class NameUnclear(NameTaken):
+    """A worker has this name, and only its next heartbeat, or none, tells whether it lives."""
+
+    def __init__(self, message: str, *, heartbeat_at: datetime) -> None:
+        super().__init__(message)
+        self.heartbeat_at = heartbeat_at
 
 
 # --- What a job may raise ---

@@ -38,6 +38,11 @@ def is_gone(birthmark: str, pid: int) -> bool:
     return bool(place) and birthmark.startswith(f"{place} ") and of(pid) != birthmark
 
 
+def is_alive(birthmark: str, pid: int) -> bool:
+    """Whether the process that had this birthmark certainly lives, here."""
+    return bool(birthmark) and of(pid) == birthmark
+
+
 def here() -> str:
     """Return what must be equal for two processes' pids to be comparable; "" if that is unknown."""
     if sys.platform != "linux":

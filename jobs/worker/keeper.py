@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 from jobs import conf
 from jobs.broker import claim, client, registries
 from jobs.broker.push import Key, Value, rq_time
-from jobs.errors import NameTaken, WorkerLost
+from jobs.errors import NameTaken, NameUnclear, WorkerLost
 from jobs.maintenance import leader, rescue
 from jobs.processes.connection import unit_of_work
 from jobs.processes.outage import Outages
@@ -97,13 +97,27 @@ class Keeper(threading.Thread):
     def register(self) -> bool:
         """Register the worker, taking over a dead one's name; however long PostgreSQL is away."""
         try:
-            self._do(self._register)
+            self._take_name()
         except NameTaken as error:
             self._tell(("refused", str(error)))
             return False
         self._tend_redis()
         self._tell(("registered", self._worker_id))
         return True
+
+    def _take_name(self) -> None:
+        """Register; where the name's holder may be dead, watch its heartbeat for up to a lease."""
+        seen_at = None
+        while True:
+            try:
+                return self._do(self._register)
+            except NameUnclear as unclear:
+                if self._closing.is_set() or seen_at not in {None, unclear.heartbeat_at}:
+                    raise
+                if seen_at is None:
+                    logger.info("Waiting whether the worker named %s lives", self.identity.name)
+                seen_at = unclear.heartbeat_at
+                self._closing.wait(HURRY_SECONDS)
 
     def _register(self) -> None:
         self._worker_id, lost = registration.register(self.identity)

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from jobs import conf, json_values
-from jobs.errors import NameTaken
+from jobs.errors import NameTaken, NameUnclear
 from jobs.models import JobWorker, clock
 from jobs.models.job_status import new_job_id
 from jobs.processes import birthmark
@@ -60,6 +60,7 @@ def register(identity: Identity) -> tuple[UUID, list[UUID]]:
 
     Raises:
         NameTaken: A living worker has this name.
+        NameUnclear: Its heartbeat is younger than a lease, and its process is nowhere to be seen.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -74,12 +75,16 @@ def register(identity: Identity) -> tuple[UUID, list[UUID]]:
 def _dead_namesakes(identity: Identity) -> list[UUID]:
     lost = []
     for other in JobWorker.objects.filter(name=identity.name, stopped_at=None, dead_at=None):
-        if _is_alive(other, identity):
-            raise NameTaken(
-                f"A living worker is named {identity.name!r} (pid {other.pid} on {other.host}). "
-                "Choose another --name, or wait until its lease has run out."
-            )
-        lost.append(other.id)
+        if not _is_alive(other, identity):
+            lost.append(other.id)
+            continue
+        message = (
+            f"A living worker is named {identity.name!r} (pid {other.pid} on {other.host}). "
+            "Choose another --name."
+        )
+        if birthmark.is_alive(other.birthmark, other.pid):
+            raise NameTaken(message)
+        raise NameUnclear(message, heartbeat_at=other.heartbeat_at)
     return lost
 
 

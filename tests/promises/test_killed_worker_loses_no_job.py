@@ -117,6 +117,18 @@ def test_a_living_worker_keeps_its_name_though_its_pid_means_nothing_elsewhere(w
     assert worker.row.dead_at is None
 
 
+def test_a_name_is_free_a_lease_after_its_container_was_killed(workers: Workers):
+    former = workers.start("default", "--name", "alpha", wait_for_row=False, inside=CONTAINER)
+    job = Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    former.process.kill()  # and with it all that is in there
+
+    workers.start("default", "--name", "alpha", **QUICK)
+
+    lost = wait.until("its rescue", lambda: JobAttempt.objects.filter(job=job).first())
+    assert "alpha died and was started anew" in lost.message
+
+
 def test_a_job_that_kills_its_runners_fails_after_max_losses(workers: Workers):
     workers.start("default", lease=60.0)
     job = KillItsRunner.dispatch()
