@@ -452,6 +452,15 @@ def test_a_moment_makes_exactly_one_job(evidence: Evidence):
             ),
             id="caught up with an old moment",
         ),
+        pytest.param(
+            schedule(
+                ticked(0),
+                replace(ticked(2), ticks=(tick(2, created_at=at(6.5)),)),
+                ticked(8),
+                struck=(struck(Kind.CRASH_POSTGRES, 1, 6),),
+            ),
+            id="caught up with the oldest moment",
+        ),
     ],
 )
 def test_a_moment_is_missed_only_for_a_reason(evidence: Evidence):

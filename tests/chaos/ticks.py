@@ -48,12 +48,14 @@ def _badly_missed(evidence: Evidence, schedule: str, ticks: list[Tick]) -> Itera
     if not ticks:
         yield f"{schedule} made no tick at all"
         return
-    for before, after in pairwise(ticks):
-        gap = list(_moments(before.logical_time, after.logical_time, every))
-        yield from _unexcused(evidence, schedule, gap)
+    for tick in ticks:
         # The newest moment that was due is the one to be made.
-        if gap and after.created_at >= after.logical_time + every:
-            yield f"{_name(after)} was made at {after.created_at}, when a newer one was due"
+        if tick.created_at >= tick.logical_time + every:
+            yield f"{_name(tick)} was made at {tick.created_at}, when a newer one was due"
+    for before, after in pairwise(ticks):
+        yield from _unexcused(
+            evidence, schedule, list(_moments(before.logical_time, after.logical_time, every))
+        )
     if evidence.ticking_ended_at is not None:
         # What came due in the very last moment may be cut off by the stop.
         end = evidence.ticking_ended_at - timedelta(seconds=1)
