@@ -174,6 +174,17 @@ class SlowStatement(BaseJob):
             cursor.execute("SELECT pg_sleep(60)")
 
 
+class Statement(BaseJob):
+    """Sit in one SQL statement on the first attempt, and only there."""
+
+    max_attempts = 2
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(%s)", [60 if self.attempt == 1 else 0])
+
+
 class TightCall(BaseJob):
     """Sit in one call into C that hears no signal, with a statement's backend open."""
 
@@ -347,6 +358,8 @@ class AtomicSleep(BaseJob):
     max_attempts = 5
     backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
 
+    seconds: float = 120
+
     def _perform(self) -> Any:
         Permission.objects.create(
             codename=f"written_{self.job_id}",
@@ -355,7 +368,7 @@ class AtomicSleep(BaseJob):
         )
         self.progress(1, 2, "halfway")
         if self.attempt == 1:
-            time.sleep(120)
+            time.sleep(self.seconds)
 
 
 def die_plainly() -> None:

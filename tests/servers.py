@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 from django.core.management import call_command
 from django.db import connection, connections
@@ -127,6 +128,21 @@ class OwnPostgres:
         """Kill the first of its processes, if it runs; the others follow by themselves."""
         _end(self.process, signal.SIGKILL)
         self.process = None
+
+    def pause(self) -> None:
+        """Have it hang, each of its processes: the kernel takes connections, nothing answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self.process is not None, "It doesn't run."
+        first = psutil.Process(self.process.pid)
+        return [first, *first.children(recursive=True)]
 
     def cut_connections(self) -> int:
         """Terminate every backend but the one that does it; return how many."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import psutil
+from django.db import Error as DatabaseFault
 
 from jobs.broker import client
 from jobs.models import JobAttempt, JobStatus, JobWorker
@@ -19,8 +20,20 @@ LIMIT_SECONDS = float(os.environ.get("TEST_WAIT_SECONDS", "30"))
 _LOOK_SECONDS = 0.02
 
 
-def until(what: str, look: Callable[[], T], *, limit_seconds: float = LIMIT_SECONDS) -> T:
+def until(
+    what: str,
+    look: Callable[[], T],
+    *,
+    limit_seconds: float = LIMIT_SECONDS,
+    scene: Callable[[], str] | None = None,
+) -> T:
     """Return the first truthy answer of `look`, asked again and again.
+
+    Args:
+        what: What is waited for.
+        look: The question.
+        limit_seconds: How long to ask.
+        scene: What to tell when it never comes, where a server may hang that one would ask.
 
     Raises:
         AssertionError: After the limit, with the rows, the Redis keys and the process tree.
@@ -31,7 +44,7 @@ def until(what: str, look: Callable[[], T], *, limit_seconds: float = LIMIT_SECO
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"Never came: {what}\n{_scene()}")
+            raise AssertionError(f"Never came: {what}\n{(scene or _scene)()}")
         time.sleep(_LOOK_SECONDS)
 
 
@@ -47,6 +60,16 @@ def until_status(job: JobStatus, *statuses: str, limit_seconds: float = LIMIT_SE
 
 
 def _scene() -> str:
+    rows = []
+    for tell in (_rows, _keys, _processes):
+        try:
+            rows += tell()
+        except (client.Unreachable, DatabaseFault) as error:
+            rows.append(f"{tell.__name__}: {error}")
+    return "\n".join(rows)
+
+
+def _rows() -> list[str]:
     rows = [
         f"job {job.job_class} {job.id} {job.status} attempt={job.attempt} "
         f"claim={job.claim} {job.error}"
@@ -61,17 +84,18 @@ def _scene() -> str:
         f"stopped={worker.stopped_at} dead={worker.dead_at} {worker.runners}"
         for worker in JobWorker.objects.all()[:20]
     ]
-    try:
-        rows += [
-            f"key {key.decode(errors='replace')}" for key in client.for_work().scan_iter(count=500)
-        ]
-    except client.Unreachable as error:
-        rows.append(f"redis: {error}")
-    rows += [
+    return rows
+
+
+def _keys() -> list[str]:
+    return [f"key {key.decode(errors='replace')}" for key in client.for_work().scan_iter(count=500)]
+
+
+def _processes() -> list[str]:
+    return [
         f"process {process.pid} {_described(process)}"
         for process in psutil.Process(os.getpid()).children(recursive=True)
     ]
-    return "\n".join(rows)
 
 
 def _described(process: psutil.Process) -> str:

@@ -18,7 +18,7 @@ _POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
 FIRST_SECONDS = 0.2
 CAP_SECONDS = 5.0
 SAY_SECONDS = 60.0
-HANGS_SECONDS = 10.0  # a question that is open for so long is an outage as well
+HANGS_SECONDS = 5.0  # a question that is open for so long is an outage as well
 
 
 class Outage:

@@ -177,7 +177,7 @@ class Crew:
                 slot.is_idle = True
                 return
             case "claimed":
-                slot.announced, slot.is_idle, slot.granted = tuple(message["ids"]), False, False
+                slot.claim(tuple(message["ids"]))
             case "started":
                 slot.begin(message)
             case "performed":
@@ -187,6 +187,7 @@ class Crew:
                 if not message["counts"]:
                     self._ration.give_one_more()
                 self._ration.give(slot)
+        self._stop.overtake(slot)
         self._own_end.note_work()
 
     def _bury(self, message: channel.Message) -> None:

@@ -79,7 +79,8 @@ class Keeper(threading.Thread):
             return
         next_beat = time.monotonic()
         while True:
-            if time.monotonic() >= next_beat:
+            # In its last seconds a worker needs no heartbeat, and has no time to wait for Redis.
+            if time.monotonic() >= next_beat and not self._closing.is_set():
                 next_beat = time.monotonic() + self._beat()
             try:
                 task = self._tasks.get(timeout=max(0.0, next_beat - time.monotonic()))
@@ -222,11 +223,15 @@ class Keeper(threading.Thread):
 
     def _sign_off(self) -> None:
         assert self._worker_id is not None  # noqa: S101 - only a registered worker signs off
+        if not self._outages.redis.is_on:  # else the leader clears it after a lease
+            self._leave_redis(self._worker_id)
+        leader.release(self._worker_id)  # its duties may have died with the mother
+        registration.close(self._worker_id)
+
+    def _leave_redis(self, worker_id: UUID) -> None:
         try:
             redis = client.for_work()
-            claim.put_back(redis, self._worker_id, list(claim.held(redis, self._worker_id)))
+            claim.put_back(redis, worker_id, list(claim.held(redis, worker_id)))
             registries.drop_worker(redis, name=self.identity.name, queues=self.identity.queues)
         except client.Unreachable as error:
             self._outages.redis.failed(error)
-        leader.release(self._worker_id)  # its duties may have died with the mother
-        registration.close(self._worker_id)

@@ -23,7 +23,6 @@ from jobs.lifecycle.settle import Settled, settle
 from jobs.lifecycle.start import start
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
-from jobs.models.locking import repeat_on_conflict
 from jobs.processes import channel
 from jobs.processes.connection import discard, unit_of_work
 from jobs.processes.outage import Outages
@@ -137,7 +136,7 @@ class _Runner:
         self._say(say="claimed", ids=[entry_id])
         try:
             with unit_of_work():
-                started = repeat_on_conflict(lambda: self._start(entry_id))
+                started = self._start(entry_id)
                 status = None if started else self._status(entry_id)
         except OUTAGES:
             # Whether the start was committed nobody knows: the keeper settles it if it was.
@@ -239,7 +238,7 @@ class _Runner:
         while True:
             try:
                 with unit_of_work():
-                    settled = repeat_on_conflict(lambda: settle([settlement]))
+                    settled = settle([settlement])
             except (DatabaseError, InterfaceError) as error:
                 time.sleep(self._recover(error))
             else:

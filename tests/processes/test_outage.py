@@ -112,8 +112,8 @@ def test_a_question_that_stays_open_is_seen_by_another_thread(postgresql, clock,
     postgresql.look()
 
     assert caplog.messages == [
-        "Worker one: PostgreSQL doesn't answer for 10 s, waiting for it: a question is open",
-        "Worker one: PostgreSQL answers again, after 30.0 s",
+        "Worker one: PostgreSQL doesn't answer for 5 s, waiting for it: a question is open",
+        "Worker one: PostgreSQL answers again, after 25.0 s",
     ]
 
 
