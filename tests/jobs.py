@@ -582,3 +582,13 @@ class LeaveOrphan(BaseJob):
 
     def _perform(self) -> Any:
         subprocess.run(["sh", "-c", "sleep 1.5 &"], check=True)  # noqa: S607
+
+
+class WhatTimeIsIt(BaseJob):
+    """Return its host's time of day, and dispatch another for a second from now."""
+
+    lane: str
+
+    def _perform(self) -> Any:
+        echo = Echo.dispatch(run_at=timedelta(seconds=1), queue=self.lane)
+        return {"time": time.time(), "echo": str(echo.id)}

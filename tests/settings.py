@@ -11,6 +11,9 @@ os.environ.setdefault("ENVIRONMENT", "development")
 from jobs.conf import Conf
 from jobsite.settings import *  # noqa: F403
 from jobsite.settings import INSTALLED_APPS, JOBS
+from tests import host_clock
+
+host_clock.shift()
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

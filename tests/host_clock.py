@@ -1,0 +1,20 @@
+"""A host whose clock is wrong: a process whose environment says so, and all that it forks."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import time_machine
+
+VARIABLE = "TEST_HOST_CLOCK_HOURS"
+
+
+def shift() -> None:
+    """Shift this process's clock for the rest of its life, as its environment says.
+
+    All that Python knows of the time of day; not the monotonic clocks, which never were of any day.
+    """
+    hours = float(os.environ.get(VARIABLE, "0"))
+    if hours:
+        time_machine.travel(timedelta(hours=hours), tick=True).start()
