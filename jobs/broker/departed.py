@@ -59,7 +59,11 @@ def running(client: Redis, queues: Sequence[str]) -> list[Running]:
     with client.pipeline(transaction=False) as pipe:
         for queue in queues:
             pipe.zrange(keys.started(queue), 0, -1)
-        answers = pipe.execute()
+        for queue in queues:
+            for registry in keys.registries(queue):
+                # So that what is of another type is put aside: the dashboard's page fails on it.
+                pipe.zcard(registry)
+        answers = pipe.execute()[: len(queues)]
     found = [
         (queue, *attempt)
         for queue, members in zip(queues, answers, strict=True)

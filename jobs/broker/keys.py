@@ -54,6 +54,12 @@ def failed(name: str) -> str:
     return f"{RQ}:failed:{name}"
 
 
+def registries(name: str) -> list[str]:
+    """Of rq: all registries of a queue; the last three stay empty of our jobs."""
+    others = [f"{RQ}:{kind}:{name}" for kind in ("scheduled", "deferred", "canceled")]
+    return [started(name), finished(name), failed(name), *others]
+
+
 def execution(job_id: object, claim: int) -> str:
     """Of rq: the hash of a running execution; its id is our claim."""
     return f"{RQ}:execution:{job_id}:{claim}"

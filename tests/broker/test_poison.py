@@ -68,6 +68,7 @@ READS = {
     keys.entry(JOB): lambda redis: lost.missing(redis, {JOB: 1}),
     keys.claims(WORKER): lambda redis: lost.look(redis, ["high"], [WORKER]),
     keys.started("high"): lambda redis: departed.running(redis, ["high"]),
+    **{key: lambda redis: departed.running(redis, ["high"]) for key in keys.registries("high")[1:]},
     keys.wake("high"): lambda redis: claim.wait(redis, ["high"], seconds=0.01),
     keys.queue("high"): lambda redis: lost.set_aside(redis, "high"),
 }

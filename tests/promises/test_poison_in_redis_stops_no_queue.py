@@ -88,8 +88,7 @@ def keys_of_the_house(worker: Worker) -> list[str]:
         keys.workers_of("default"),
         keys.worker(row.name),
         keys.worker_executions(row.name),
-        keys.started("default"),
-        keys.finished("default"),
+        *keys.registries("default"),
     ]
 
 
