@@ -44,6 +44,11 @@ class Mother:
                     return  # hers is waited for by `close`
                 os.waitpid(dead.si_pid, 0)
 
+    def kill(self) -> None:
+        """Kill her; her children die with her."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """Let the mother go; she kills what she still has, and is waited for."""
         self.end.close()

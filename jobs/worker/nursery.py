@@ -17,7 +17,7 @@ logger = logging.getLogger("jobs.worker")
 
 YOUNG_SECONDS = 1.0  # a child that dies younger, without a job, is forked anew with a delay
 MAX_DELAY_SECONDS = 10.0
-PAUSE_SECONDS = 10.0  # the supervisor looks oftener, unless it was paused itself
+PAUSE_SECONDS = 6.0  # the supervisor looks oftener, unless it was paused itself
 
 
 class Nursery:
@@ -94,6 +94,11 @@ class Nursery:
             logger.error("The duties said nothing for %g s: killed", _silence_seconds())
             self.duties.heard_at = now
             self.duties.kill()
+        unreported = [slot.hung_up_at for slot in self.everyone if slot.is_unreported]
+        if any(now - at >= _silence_seconds() for at in unreported):
+            # Who waits for the dead hangs herself: nobody else could tell how they died.
+            logger.error("The mother process did not report a death: killed")
+            self._mother.kill()
 
 
 def _silence_seconds() -> float:

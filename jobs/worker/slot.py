@@ -26,6 +26,7 @@ class Slot:
     forked_at: float = 0.0  # time.monotonic()
     fork_at: float | None = 0.0  # when to ask for the next runner; None: one is here or on its way
     heard_at: float = 0.0  # time.monotonic(): when it last said something
+    hung_up_at: float = 0.0  # time.monotonic()
     failures: int = 0  # runners in a row that died young and idle
     announced: tuple[str, ...] = ()  # entry ids it has claimed
     job: dict[str, Any] | None = None  # the "started" message
@@ -36,6 +37,11 @@ class Slot:
     is_performed: bool = False  # its job's own code has returned; the end is still to be recorded
     is_idle: bool = False  # found nothing since its last job
     granted: bool = False  # may claim one job (--max-jobs)
+
+    @property
+    def is_unreported(self) -> bool:
+        """Whether it has ended, or must, and the mother has not yet said how it did."""
+        return self.pid is not None and self.end is None
 
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
@@ -91,6 +97,7 @@ class Slot:
         """Hear no more of the runner."""
         if self.end is not None:
             self.end.close()
+            self.hung_up_at = time.monotonic()
         self.end = None
 
     def kill_if_due(self) -> None:

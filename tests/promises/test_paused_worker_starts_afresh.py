@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
+from django.db import connection
 
 from jobs.models import JobAttempt
 from tests import wait
@@ -116,3 +118,22 @@ def test_a_paused_runners_job_is_timed_out_all_the_same(workers: Workers) -> Non
 
     wait.until_status(job, "failed")
     assert job.error.startswith("TimedOut")
+
+
+def test_a_site_with_one_worker_that_was_paused_loses_nothing(
+    workers: Workers, tmp_path: Path
+) -> None:
+    worker = workers.start("default", **QUICK)
+    job = Await.dispatch(path=str(tmp_path / "go"))
+    wait.until_status(job, "started")
+    stopped = pause(worker, everything=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(4)")  # longer than the lease
+
+    resume(stopped)
+
+    later = Echo.dispatch(value="after it", run_at=timedelta(seconds=1.5))
+    (tmp_path / "go.1").touch()
+    wait.until_status(job, "completed")
+    wait.until_status(later, "completed")
+    assert (job.attempt, job.losses) == (1, 0)

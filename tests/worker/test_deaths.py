@@ -85,6 +85,20 @@ def test_a_worker_that_starts_itself_anew_goes_on_counting_to_max_jobs(workers: 
     assert [job.status for job in rest] == ["completed", "completed", "queued"]
 
 
+def test_a_mother_that_reports_no_death_is_replaced(workers: Workers) -> None:
+    worker = workers.start("default", lease=3, heartbeat=0.5)
+    job = jobs.Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    former, [runner] = worker.row.id, wait.until("its runner", worker.runners)
+    mother_of(worker).suspend()
+
+    os.kill(runner, signal.SIGKILL)
+
+    wait.until("its new row", lambda: worker.row.id != former)
+    assert JobAttempt.objects.get(job=job).error_class == "WorkerLost"
+    assert "did not report a death: killed" in worker.log
+
+
 def test_a_worker_that_stops_does_not_start_itself_anew(workers: Workers) -> None:
     worker = workers.start("default")
     job = jobs.Sleep.dispatch(seconds=60)
