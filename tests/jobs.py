@@ -95,7 +95,6 @@ class Sleep(BaseJob):
     """Sleep; interruptible as any Python code."""
 
     timeout = timedelta(seconds=60)
-    backoff = Backoff(base=timedelta(milliseconds=50), cap=timedelta(milliseconds=50))
 
     seconds: float
 
