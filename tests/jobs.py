@@ -591,3 +591,103 @@ class WhatTimeIsIt(BaseJob):
     def _perform(self) -> Any:
         echo = Echo.dispatch(run_at=timedelta(seconds=1), queue=self.lane)
         return {"time": time.time(), "echo": str(echo.id)}
+
+
+def _note(word: str) -> None:
+    Permission.objects.create(
+        codename=word, name=word, content_type=ContentType.objects.get_for_model(Permission)
+    )
+
+
+class HearCancel(BaseJob):
+    """Note what was raised inside it, and let it pass."""
+
+    timeout = timedelta(seconds=60)
+
+    def _perform(self) -> Any:
+        try:
+            time.sleep(60)
+        except BaseException as error:
+            _note(f"{type(error).__name__} in {self.job_id}")
+            raise
+
+
+class Deaf(BaseJob):
+    """Keep everything that is raised inside it to itself."""
+
+    timeout = timedelta(seconds=60)
+
+    def _perform(self) -> Any:
+        while True:
+            try:
+                time.sleep(60)
+            except BaseException:  # noqa: BLE001, S112 - the very thing under test
+                continue
+
+
+class AtomicTrouble(BaseJob):
+    """Write atomically, then come to grief."""
+
+    atomic = True
+    max_attempts = 1
+    timeout = timedelta(seconds=1)
+
+    what: str
+
+    def _perform(self) -> Any:
+        _note(f"written_{self.job_id}")
+        match self.what:
+            case "its result is too large":
+                return "x" * (2 * 1024 * 1024)
+            case "its result is no JSON":
+                return float("nan")
+            case "PostgreSQL refuses its data":
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1 / 0")
+            case "it exits":
+                raise SystemExit(3)
+            case "it takes too long":
+                time.sleep(60)
+        return None
+
+
+class AtomicHook(BaseJob):
+    """Leave something to be done on commit; fail the first time."""
+
+    atomic = True
+    max_attempts = 2
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        transaction.on_commit(lambda: _note(f"hook of {self.job_id} {self.attempt}"))
+        if self.attempt == 1:
+            raise RuntimeError("not yet")
+
+
+class AtomicWait(BaseJob):
+    """Write atomically, then wait for an advisory lock before the end."""
+
+    atomic = True
+    max_attempts = 3
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    lock: int
+
+    def _perform(self) -> Any:
+        _note(f"written_{self.job_id}")
+        self.progress(1, 2, "halfway")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [self.lock])
+
+
+class AtomicSteps(BaseJob):
+    """Write twice in one transaction, a moment apart."""
+
+    atomic = True
+    max_attempts = 5
+    backoff = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+
+    def _perform(self) -> Any:
+        _note(f"written_{self.job_id}")
+        time.sleep(0.02)
+        _note(f"again_{self.job_id}")
