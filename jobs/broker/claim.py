@@ -17,6 +17,9 @@ from jobs.broker import keys
 
 logger = logging.getLogger("jobs.broker")
 
+# Then a runner that is to stop must hear of it.
+MAX_ODD = 10_000
+
 # What rq takes for an id; anything longer was put there to do harm.
 _ENTRY_ID = re.compile(rb"[A-Za-z0-9_-]{1,200}")
 _ID = "local function is_id(text) return #text <= 200 and text:find('^[%w_-]+$') end\n"
@@ -108,7 +111,7 @@ def take(
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list += [keys.SUSPENDED, keys.ODD]
-    while True:
+    for _ in range(MAX_ODD):
         raw, odd = _script(client, _TAKE)(keys=key_list, args=[count, *queues])
         for queue, start in zip(odd[::2], odd[1::2], strict=True):
             logger.error(
@@ -120,6 +123,7 @@ def take(
         if raw or not odd:
             texts = [item.decode() for item in raw]
             return list(zip(texts[::2], texts[1::2], strict=True))
+    return []
 
 
 def wait(client: Redis, queues: Sequence[str], *, seconds: float) -> None:

@@ -119,8 +119,9 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
             lost.set_aside(redis, queue)
         count += _refill(redis, queue, go_on)
     if go_on():
-        shown.tell_anew()
         lost.end_check(redis)
+        # Last: what only the dashboard shows must not have all rows compared again.
+        shown.tell_anew()
     return count
 
 

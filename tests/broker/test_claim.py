@@ -92,6 +92,14 @@ def test_what_can_be_no_id_is_put_aside_and_the_next_is_taken(
     assert all(len(record.getMessage()) < 400 for record in said)
 
 
+def test_a_queue_full_of_garbage_holds_nobody_for_ever(redis: Redis, monkeypatch):
+    monkeypatch.setattr(claim, "MAX_ODD", 3)
+    redis.rpush(keys.queue("high"), *[b"?"] * 4, "good")
+
+    assert claim.take(redis, ["high"], WORKER, count=1) == []
+    assert claim.take(redis, ["high"], WORKER, count=1) == [("high", "good")]
+
+
 def test_what_is_put_aside_is_bounded(redis: Redis):
     redis.rpush(keys.queue("high"), *[b"?"] * 1_500)
 
