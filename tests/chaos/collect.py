@@ -92,6 +92,7 @@ def _attempts() -> Iterator[Attempt]:
             outcome=attempt.outcome,
             status=attempt.status,
             error_class=attempt.error_class,
+            result_of=(attempt.result or {}).get("claim"),
             started_at=attempt.started_at,
             ended_at=attempt.ended_at,
         )

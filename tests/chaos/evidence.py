@@ -42,6 +42,7 @@ class Attempt:
     outcome: str
     status: str
     error_class: str = ""
+    result_of: int | None = None  # the claim under which the run that made its result ran
     started_at: datetime
     ended_at: datetime
 

@@ -34,7 +34,7 @@ class Traced(BaseJob):
         self._note("begin")
         result = self._work()
         self._note("end")
-        return result
+        return {"claim": self._claim, "result": result}
 
     def _work(self) -> Any:
         raise NotImplementedError

@@ -29,18 +29,19 @@ MENU: tuple[tuple[int, Recipe], ...] = (
     (421, (jobs.Quick, lambda rand: {})),
     (80, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
     # Longer than the grace of a stop, some longer than the lease.
-    (18, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
+    (12, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
     (90, (jobs.Flaky, lambda rand: {"failing": rand.choice((1, 1, 1, 2, 3))})),
     (30, (jobs.Doomed, lambda rand: {})),
     (4, (jobs.Overlong, lambda rand: {})),
     (50, (jobs.Snoozer, lambda rand: {"seconds": rand.uniform(0.1, 2.0)})),
     (17, (jobs.Quitter, lambda rand: {})),
     (130, (jobs.Booking, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
-    (30, (jobs.Booking, lambda rand: {"failing": 1})),
+    (10, (jobs.Booking, lambda rand: {"seconds": rand.uniform(2.0, 7.0)})),
+    (26, (jobs.Booking, lambda rand: {"failing": 1})),
     (100, (jobs.Mark, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
     (30, (jobs.Once, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.3))})),
 )
-SLOW = {jobs.Slow, jobs.Overlong}
+LONG_SECONDS = 0.5
 
 
 class Producer:
@@ -78,7 +79,8 @@ class Producer:
 
     def _many(self) -> None:
         job_class, params = self._order()
-        most = 3 if job_class in SLOW else 25
+        is_long = job_class is jobs.Overlong or params.get("seconds", 0.0) > LONG_SECONDS
+        most = 3 if is_long else 25
         tokens = self._draw_tokens(self.rand.randint(2, most))
         with self._unit(tokens):
             job_class.dispatch_many(

@@ -42,6 +42,7 @@ def attempt(name: str, claim: int = 1, **fields: Any) -> Attempt:
         "status": "completed",
         "started_at": at(claim),
         "ended_at": at(claim + 0.5),
+        "result_of": claim,
     }
     return Attempt(**values | fields)
 
@@ -247,6 +248,19 @@ def test_nothing_is_wrong_with_what_is_sound():
                 ),
             ),
         }.items()
+    ]
+    + [
+        pytest.param(
+            verdict._results_are_their_own,
+            replace(
+                SOUND,
+                attempts=tuple(
+                    replace(one, result_of=1) if one.job_id == "twice" else one
+                    for one in SOUND.attempts
+                ),
+            ),
+            id="a late finisher's result stands",
+        )
     ]
     + [
         pytest.param(

@@ -145,6 +145,13 @@ def _runs_are_recorded(case: Case) -> Iterator[str]:
             yield f"completed without having run: {attempt.job_id} {attempt}"
 
 
+def _results_are_their_own(case: Case) -> Iterator[str]:
+    """A completed attempt bears the result of its own run, not of one that came too late."""
+    for attempt in case.evidence.attempts:
+        if attempt.outcome == "completed" and attempt.result_of != attempt.claim:
+            yield f"the result of claim {attempt.result_of}: {attempt.job_id} {attempt}"
+
+
 def _doubles_are_explained(case: Case) -> Iterator[str]:
     """Work that was done twice was recorded as lost, interrupted or given back in between."""
     for job in doubles(case):
@@ -271,6 +278,7 @@ RULES: Sequence[Rule] = (
     _attempts_add_up,
     _nothing_after_the_end,
     _runs_are_recorded,
+    _results_are_their_own,
     _doubles_are_explained,
     _failures_are_earned,
     _cancels_are_asked,
