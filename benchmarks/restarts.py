@@ -1,11 +1,12 @@
 """What restarts under load cost: jobs lost by our worker, by rq's SimpleWorker and by rq's Worker.
 
-Each worker works on two queues, `high` and `low`, that are never empty: half of the jobs return at
-once, half sleep for 5 ms; each of them is sound. At a random moment, 0.02 to 1.5 s after the first
-job that it has done, the process gets the signal; when it has ended, the next one is started, as a
-process manager would. SIGTERM is what a deploy sends, SIGKILL what a crash is like. After the last
-restart everything is waited out: our worker runs until each job has ended; rq's runs until its
-queues are empty, then its started registries expire (95 s) and rq's own maintenance is done.
+Each worker works on two queues: `low` is never empty, to `high` a few jobs come when it has been
+empty. Half of the jobs return at once, half sleep for 5 ms; each of them is sound. At a random
+moment, 0.02 to 1 s after the first job that it has done, the process gets the signal; when it has
+ended, the next one is started, as a process manager would. SIGTERM is what a deploy sends, SIGKILL
+what a crash is like. After the last restart everything is waited out: our worker runs until each
+job has ended; rq's runs until its queues are empty, then its started registries expire (95 s) and
+rq's own maintenance is done.
 
 A job is lost if it didn't complete: either it is nowhere (in no queue, in no registry) or it was
 declared failed though there is nothing wrong with it. Beside it stands what ran again: allowed
@@ -55,9 +56,10 @@ from jobs.statuses import TERMINAL  # noqa: E402
 from tests import jobs, wait  # noqa: E402
 
 QUEUES = ("high", "low")
-FULL = 60  # jobs that wait; a worker does about as many in a tenth of a second
+FULL = 60  # jobs that wait in `low`: it is never empty
+FEW, HIGH_SECONDS = 4, 0.1  # jobs that come to `high`, and how often at most
 SLEEP_SECONDS = 0.005
-LATEST_SECONDS = 1.5
+LATEST_SECONDS = 1.0
 RQ_TIMEOUT_SECONDS = 30  # of a job: then its registry entry expires after 90 s
 RQ_EXPIRY_SECONDS = 95
 PATIENCE_SECONDS = 300
@@ -222,14 +224,17 @@ def restart(contestant: Contestant, number: int, restarts: int, moments: Random)
 
 
 def load_until(contestant: Contestant, is_over: Callable[[], bool]) -> None:
-    """Keep the queues full until it is over."""
+    """Keep `low` full, and let a few jobs come to `high` now and then, until it is over."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    next_high = 0.0
     while not is_over():
         if time.monotonic() > deadline:
             raise AssertionError(f"{contestant.name} does no job")
-        for queue in QUEUES:
-            if contestant.redis.llen(f"rq:queue:{queue}") < FULL:
-                contestant.make(queue, FULL // 2)
+        if contestant.redis.llen("rq:queue:low") < FULL:
+            contestant.make("low", FULL // 2)
+        if time.monotonic() > next_high and not contestant.redis.llen("rq:queue:high"):
+            contestant.make("high", FEW)
+            next_high = time.monotonic() + HIGH_SECONDS
         time.sleep(0.005)
 
 
