@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ WAIT_SECONDS = 15.0  # half of what the same tests wait for at most in `make tes
 def main() -> int:
     """Prove what the arguments name; return the exit code."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as with Ctrl-C: leaves nothing
     try:
         chosen = _chosen(breaks.read_all(ROOT / breaks.FOLDER), options.names)
     except BadBreak as error:

@@ -6,6 +6,7 @@ import queue
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Proof:
     lanes: Sequence[Environment]  # one for each run at a time: servers that no other run uses
     tell: Callable[[Verdict], None]
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="prove-")))
+    stop: threading.Event = field(default_factory=threading.Event)  # set: kill what runs
     _free: queue.SimpleQueue[Environment] = field(default_factory=queue.SimpleQueue)
 
     def run(self, breaks: Sequence[Break], *, unbroken_first: bool = True) -> list[Verdict]:
@@ -51,16 +53,26 @@ class Proof:
         try:
             copies.copy_of_tree(self.root, base)
             with ThreadPoolExecutor(len(self.lanes)) as pool:
-                tests = [a_break.test for a_break in breaks]
-                green = self._green(pool, base, tests) if unbroken_first else set(tests)
-                waiting = [pool.submit(self._try, base, one, one.test in green) for one in breaks]
-                verdicts = []
-                for done in as_completed(waiting):
-                    verdicts.append(done.result())
-                    self.tell(verdicts[-1])
-            return verdicts
+                try:
+                    return self._verdicts(pool, base, breaks, unbroken_first=unbroken_first)
+                except BaseException:
+                    self.stop.set()  # what runs is killed, with the workers that it started
+                    pool.shutdown(cancel_futures=True)
+                    raise
         finally:
             shutil.rmtree(self.folder)
+
+    def _verdicts(
+        self, pool: ThreadPoolExecutor, base: Path, breaks: Sequence[Break], *, unbroken_first: bool
+    ) -> list[Verdict]:
+        tests = [a_break.test for a_break in breaks]
+        green = self._green(pool, base, tests) if unbroken_first else set(tests)
+        waiting = [pool.submit(self._try, base, one, one.test in green) for one in breaks]
+        verdicts = []
+        for done in as_completed(waiting):
+            verdicts.append(done.result())
+            self.tell(verdicts[-1])
+        return verdicts
 
     def _green(self, pool: ThreadPoolExecutor, base: Path, tests: Sequence[str]) -> set[str]:
         files = groupby(sorted(set(tests)), key=lambda test: test.partition("::")[0])
@@ -75,7 +87,7 @@ class Proof:
         try:
             tree = Path(tempfile.mkdtemp(dir=self.folder)) / "tree"
             shutil.copytree(base, tree)
-            ran = trial.run(tests, tree, environment)
+            ran = trial.run(tests, tree, environment, stop=self.stop)
         finally:
             self._free.put(environment)
         green = [test for test in tests if trial.is_green(test, ran)]
@@ -90,7 +102,7 @@ class Proof:
         tree = self.folder / a_break.name / "tree"
         try:
             copies.broken_copy(base, tree, a_break.path)
-            ran = trial.run([a_break.test], tree, environment)
+            ran = trial.run([a_break.test], tree, environment, stop=self.stop)
         except copies.DoesNotApply as error:
             why = f"the patch doesn't apply: {error}"
             return Verdict(proven=a_break, why_not=why, seconds=0.0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
+from tests import wait
 from tests.prove import breaks, trial
 from tests.prove.breaks import BadBreak
 from tests.prove.proof import Proof, Verdict
@@ -141,6 +144,29 @@ def test_a_test_that_hangs_is_ended_and_no_red(
     project.write(diff=DIFF.format(times=2).replace("+    return number * 3", hanging))
 
     assert "hung" in project.prove().why_not
+
+
+def test_an_interrupted_run_leaves_no_process_and_no_folder(project: Project) -> None:
+    sleeping = "+    import subprocess; subprocess.run(['sleep', '987'])"
+    project.write(diff=DIFF.format(times=2).replace("+    return number * 3", sleeping))
+    proof = Proof(root=project.root, lanes=[{}], tell=print)
+
+    def interrupt() -> None:
+        wait.until("the test runs", lambda: any("987" in line for line in command_lines()))
+        proof.stop.set()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    (verdict,) = proof.run(breaks.read_all(project.patches), unbroken_first=False)
+    thread.join()
+
+    assert verdict.why_not
+    assert not any("987" in line for line in command_lines())
+    assert not proof.folder.exists()
+
+
+def command_lines() -> list[list[str]]:
+    return [process.cmdline() for process in psutil.Process().children(recursive=True)]
 
 
 @pytest.mark.parametrize(

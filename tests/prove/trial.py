@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +32,10 @@ class Ran:
     seconds: float
 
 
-def run(tests: Sequence[str], tree: Path, environment: Mapping[str, str]) -> Ran:
-    """Run these tests of `tree` and nothing else."""
+def run(
+    tests: Sequence[str], tree: Path, environment: Mapping[str, str], *, stop: threading.Event
+) -> Ran:
+    """Run these tests of `tree` and nothing else; kill them when `stop` is set."""
     begun = time.monotonic()
     options = ["-q", "-rA", "--tb=short", "-p", "no:cacheprovider", "--color=no"]
     output = tree.with_name(f"{tree.name}.output")
@@ -45,9 +49,10 @@ def run(tests: Sequence[str], tree: Path, environment: Mapping[str, str]) -> Ran
             stderr=subprocess.STDOUT,
         )
         try:
-            code: int | None = process.wait(HUNG_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = None
+            while process.poll() is None and time.monotonic() < begun + HUNG_SECONDS:
+                if stop.wait(0.05):
+                    break
+            code = process.poll()
         finally:
             _end(process)
     text = output.read_text(errors="replace")
@@ -62,7 +67,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         for child in below:
-            if child.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
 
 
