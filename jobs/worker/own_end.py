@@ -25,9 +25,11 @@ class OwnEnd:
 
     @property
     def next_at(self) -> float | None:
-        """When it may end for want of work, by time.monotonic()."""
+        """When it ends for want of work, by time.monotonic(); None while a runner has some."""
         idle_seconds = self._options.max_idle_seconds
-        return None if idle_seconds is None else self._busy_at + idle_seconds
+        if idle_seconds is None or any(slot.announced for slot in self._slots):
+            return None
+        return self._busy_at + idle_seconds
 
     def reason(self) -> str:
         """Return why the worker ends now; "" when it doesn't."""
@@ -35,7 +37,8 @@ class OwnEnd:
             return "the queues are empty"
         if self._ration.is_used_up(self._slots):
             return f"it has run {self._options.max_jobs} job(s)"
-        if self.next_at is not None and time.monotonic() >= self.next_at:
+        next_at = self.next_at
+        if next_at is not None and time.monotonic() >= next_at:
             return f"no job for {self._options.max_idle_seconds:g} s"
         return ""
 

@@ -67,6 +67,16 @@ def test_burst_waits_for_a_runner_that_still_holds_a_job(workers: Workers) -> No
     assert JobStatus.objects.filter(status="completed").count() == 3
 
 
+def test_a_worker_at_a_long_job_is_not_idle(workers: Workers) -> None:
+    job = jobs.Sleep.dispatch(seconds=3)
+
+    worker = workers.run("default", "--max-idle-time", "1", grace=0.5)
+
+    assert worker.process.returncode == 0
+    job.refresh_from_db()
+    assert (job.status, job.interruptions) == ("completed", 0)
+
+
 def test_a_name_of_a_living_worker_is_refused_with_one_line(workers: Workers) -> None:
     workers.start("default", "--name", "alpha")
 
