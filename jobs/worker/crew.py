@@ -92,7 +92,9 @@ class Crew:
 
     def _seconds_to_next(self) -> float:
         moments = self._nursery.next_at(may_fork=self._worker_id is not None)
-        moments += [at for at in (self._stop.next_at, self._own_end.next_at) if at is not None]
+        end_at = self._stop.next_at if self._stop.has_begun else self._own_end.next_at
+        if end_at is not None:
+            moments.append(end_at)
         return max(0.01, min([moment - time.monotonic() for moment in moments] + [5.0]))
 
     # --- Events ---
@@ -151,7 +153,9 @@ class Crew:
     def _place(self, message: channel.Message, fds: list[int]) -> None:
         slot = self._nursery.place(message, fds)
         if message["worker_id"] != str(self._worker_id):
-            slot.kill()  # asked for before this worker was declared dead
+            # Asked for before this worker was declared dead: what it claims is put back already.
+            slot.hang_up()
+            slot.kill()
             return
         if self._stop.has_begun:
             if slot is self._duties:
