@@ -17,7 +17,8 @@ from jobs.lifecycle.control import Moved
 from jobs.lifecycle.outcomes import Completed, Failed, GivenBack, Outcome, Settlement, Snoozed
 from jobs.lifecycle.settle import settle
 from jobs.lifecycle.start import start
-from jobs.maintenance import queued, rescue
+from jobs.maintenance import prune, queued, rescue
+from jobs.maintenance.prune import Selection
 from jobs.models import JobAttempt, JobStatus
 from jobs.statuses import TERMINAL, Status
 from tests import others
@@ -222,3 +223,21 @@ def test_two_at_one_moment_never_both_win(redis: Redis) -> None:
         else:
             assert (told.moved, told.asked) == ([job.id], [])
             assert (now.status, now.attempt) == ("cancelled", 0)
+
+
+def pruned() -> int:
+    lanes = prune.lanes(Selection(older_than=timedelta(0)))
+    return sum(deleted for lane in lanes for deleted, _ in prune.batches(lane))
+
+
+def test_a_retry_and_a_prune_of_one_job(redis: Redis) -> None:
+    kept, gone = (make_job(status=Status.FAILED) for _ in range(2))
+
+    with transaction.atomic():
+        control.retry([kept.id], by="alice")
+        # It skips a row that somebody holds.
+        assert others.at_once(pruned).result(30) == 1
+
+    assert fresh(kept).status == "queued"
+    assert control.retry([gone.id], by="alice").refused == [gone.id]
+    assert pruned() == 0
