@@ -14,6 +14,7 @@ from tests.prove.breaks import Break
 ROOT = Path(settings.BASE_DIR)
 BREAKS = breaks.read_all(ROOT / breaks.FOLDER)
 PROMISES = range(1, 9)
+PROMISE_FILES = sorted((ROOT / "tests/promises").glob("test_*.py"))
 PROVEN_FILES = {Path(one.test_file).name for one in BREAKS}
 
 
@@ -25,17 +26,25 @@ def test_a_break_fits_the_code_and_names_a_test(a_break: Break) -> None:
     assert f"def {name}(" in (ROOT / a_break.test_file).read_text()
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "tests/promises").glob("test_*.py")), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", PROMISE_FILES, ids=lambda path: path.name)
 def test_a_promises_test_is_known_to_fail(path: Path) -> None:
     assert path.name in PROVEN_FILES, f"no patch in {breaks.FOLDER} breaks what {path.name} tests"
 
 
 @pytest.mark.parametrize("number", PROMISES)
 def test_each_promise_names_a_test_that_is_known_to_fail(number: int) -> None:
-    # | 1 | A job dispatched ... | `test_rolled_back_jobs_never_run.py`, ... |
-    row = re.search(rf"^\| {number} \|.*$", (ROOT / "docs/guarantees.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/guarantees.md").read_text()
+    section = re.search(rf"^## {number}\. .*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
 
-    assert row is not None
-    assert PROVEN_FILES & set(re.findall(r"test_\w+\.py", row[0]))
+    assert section is not None
+    tests = re.findall(r"test_\w+\.py", section[0])
+    assert PROVEN_FILES & set(tests)
+    assert all(list((ROOT / "tests").glob(f"**/{name}")) for name in tests)
+
+
+def test_the_guarantees_name_every_test_of_a_promise() -> None:
+    page = (ROOT / "docs/guarantees.md").read_text()
+
+    unnamed = [path for path in PROMISE_FILES if path.name not in page]
+
+    assert unnamed == []
