@@ -6,28 +6,21 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 
 from tests import wait
-from tests.workers import MANAGE, environment
+from tests.workers import MANAGE, Worker, environment
 
 SETTINGS = "tests.schedules.process_settings"  # their JOB_SCHEDULES
 
 
 @dataclass(slots=True)
-class Scheduler:
-    """One running `manage.py rqscheduler`."""
-
-    process: subprocess.Popen[bytes]
-    log_path: Path
-
-    @property
-    def log(self) -> str:
-        """What it has said so far."""
-        return self.log_path.read_text(errors="replace")
+class Scheduler(Worker):
+    """One running `manage.py rqscheduler`: a process as a worker's, without a row."""
 
     @property
     def is_up(self) -> bool:
@@ -48,13 +41,29 @@ class Schedulers:
 
     all: list[Scheduler] = field(default_factory=list)
 
-    def start(self, *, waits: bool = True, **variables: str) -> Scheduler:
-        """Start one on this test's database and Redis; return when it has read its schedules."""
+    def start(
+        self,
+        *,
+        waits: bool = True,
+        jobs_seconds: Mapping[str, float] | None = None,
+        **variables: str,
+    ) -> Scheduler:
+        """Start one on this test's database and Redis; return when it has read its schedules.
+
+        Args:
+            waits: Whether to return only then.
+            jobs_seconds: As tests.workers.environment takes them.
+            variables: Of its environment.
+        """
         handle, name = tempfile.mkstemp(prefix="scheduler-", suffix=".log")
         with os.fdopen(handle, "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, MANAGE, "rqscheduler"],
-                env={**environment(), "DJANGO_SETTINGS_MODULE": SETTINGS, **variables},
+                env={
+                    **environment(**(jobs_seconds or {})),
+                    "DJANGO_SETTINGS_MODULE": SETTINGS,
+                    **variables,
+                },
                 cwd=settings.BASE_DIR,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -53,7 +53,7 @@ def environment(**jobs_seconds: float) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Worker:
-    """One running `manage.py rqworker`, or rqscheduler."""
+    """One running `manage.py rqworker`."""
 
     process: subprocess.Popen[bytes]
     log_path: Path
@@ -122,29 +122,19 @@ class Workers:
             inside: A command that runs the worker's, CONTAINER for instance.
             jobs_seconds: As `environment` takes them.
         """
-        env = environment(**jobs_seconds)
-        worker = self._spawn("rqworker", *arguments, inside=inside, env=env)
-        if wait_for_row:
-            wait.until(f"the row of worker {worker.process.pid}\n", lambda: self._is_up(worker))
-        return worker
-
-    def start_scheduler(self, **jobs_seconds: float) -> Worker:
-        """Start `manage.py rqscheduler` with the schedules of tests/schedules/process_settings."""
-        own = {"DJANGO_SETTINGS_MODULE": "tests.schedules.process_settings"}
-        return self._spawn("rqscheduler", env=environment(**jobs_seconds) | own)
-
-    def _spawn(self, *command: str, env: dict[str, str], inside: Sequence[str] = ()) -> Worker:
-        handle, name = tempfile.mkstemp(prefix=f"{command[0]}-", suffix=".log")
+        handle, name = tempfile.mkstemp(prefix="worker-", suffix=".log")
         with os.fdopen(handle, "wb") as log:
             process = subprocess.Popen(
-                [*inside, sys.executable, MANAGE, *command],
-                env=env,
+                [*inside, sys.executable, MANAGE, "rqworker", *arguments],
+                env=environment(**jobs_seconds),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=settings.BASE_DIR,
             )
         worker = Worker(process, Path(name))
         self.all.append(worker)
+        if wait_for_row:
+            wait.until(f"the row of worker {process.pid}\n", lambda: self._is_up(worker))
         return worker
 
     def _is_up(self, worker: Worker) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from jobs.models import JobStatus, JobWorker, ScheduleRun
 from tests import wait
 from tests.jobs import Sleep
+from tests.schedulers import Scheduler, Schedulers
 from tests.servers import OwnPostgres, OwnRedis
 from tests.workers import Worker, Workers
 
@@ -52,24 +53,21 @@ def server(request: pytest.FixtureRequest, own_postgres: OwnPostgres, workers: W
     return own_redis
 
 
-Start = Callable[[Workers], Worker]
-
-
 def start_worker(workers: Workers) -> Worker:
     worker = workers.start("default", "--concurrency", "2", **QUICK)
     wait.until("both runners", lambda: len(worker.runners()) == 2)
     return worker
 
 
-def start_scheduler(workers: Workers) -> Worker:
-    scheduler = workers.start_scheduler(**QUICK)
+def start_scheduler(schedulers: Schedulers) -> Scheduler:
+    scheduler = schedulers.start(jobs_seconds=QUICK, waits=False)
     wait.until("a tick", ScheduleRun.objects.exists)
     return scheduler
 
 
-@pytest.mark.parametrize("start", [start_worker, start_scheduler])
-def test_while_nothing_runs(server: Server, workers: Workers, start: Start):
-    process = start(workers)
+@pytest.mark.parametrize("who", ["worker", "scheduler"])
+def test_while_nothing_runs(server: Server, workers: Workers, schedulers: Schedulers, who: str):
+    process = start_worker(workers) if who == "worker" else start_scheduler(schedulers)
 
     with hanging(server):
         until_it_hangs(process, server)

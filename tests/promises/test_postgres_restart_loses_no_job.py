@@ -12,6 +12,7 @@ from django.db import connection
 from jobs.models import JobAttempt, JobStatus, ScheduleRun
 from tests import wait
 from tests.jobs import AtomicSleep, Echo, Sleep, Statement, TightCall
+from tests.schedulers import Schedulers
 from tests.servers import OwnPostgres, OwnRedis
 from tests.workers import Worker, Workers
 
@@ -122,13 +123,13 @@ def test_a_job_whose_worker_died_during_the_outage_is_rescued(
 
 
 def test_a_worker_and_a_scheduler_that_start_without_it_work_once_it_is_there(
-    own_postgres: OwnPostgres, workers: Workers
+    own_postgres: OwnPostgres, workers: Workers, schedulers: Schedulers
 ):
     job = Echo.dispatch(value="early")
     own_postgres.stop()
     connection.close()
     worker = workers.start("default", wait_for_row=False, **QUICK)
-    scheduler = workers.start_scheduler(**QUICK)
+    scheduler = schedulers.start(jobs_seconds=QUICK, waits=False)
     for process in (worker, scheduler):
         process.until_said("PostgreSQL doesn't answer")
 
@@ -161,10 +162,14 @@ def test_a_timeout_is_enforced_while_it_hangs(own_postgres: OwnPostgres, workers
 
 @pytest.mark.parametrize("first", ["redis", "postgresql"])
 def test_both_may_be_away_and_come_back_in_any_order(
-    own_postgres: OwnPostgres, workers: Workers, own_redis: OwnRedis, first: str
+    own_postgres: OwnPostgres,
+    workers: Workers,
+    schedulers: Schedulers,
+    own_redis: OwnRedis,
+    first: str,
 ):
     worker = workers.start("default", "--concurrency", "2", **QUICK)
-    scheduler = workers.start_scheduler(**QUICK)
+    scheduler = schedulers.start(jobs_seconds=QUICK, waits=False)
     wait.until("a tick", ScheduleRun.objects.exists)
     running = Sleep.dispatch(seconds=1)
     wait.until_status(running, "started")

@@ -14,6 +14,7 @@ from jobs.broker import client
 from jobs.models import JobAttempt, JobStatus, ScheduleRun
 from tests import wait
 from tests.jobs import Echo, Sleep
+from tests.schedulers import Schedulers
 from tests.servers import OwnRedis
 from tests.workers import Worker, Workers
 
@@ -69,10 +70,10 @@ def test_a_redis_that_hangs_delays_one_dispatch_and_none_after_it(own_redis: Own
 
 @pytest.mark.parametrize("how", ["down", "hung"])
 def test_nobody_ends_few_words_are_said_and_everything_runs_afterwards(
-    workers: Workers, own_redis: OwnRedis, how: str
+    workers: Workers, schedulers: Schedulers, own_redis: OwnRedis, how: str
 ):
     worker = workers.start("default", "--concurrency", "2", **QUICK)
-    scheduler = workers.start_scheduler(**QUICK)
+    scheduler = schedulers.start(jobs_seconds=QUICK, waits=False)
     wait.until("a tick", ScheduleRun.objects.exists)
     running = Sleep.dispatch(seconds=2)
     wait.until_status(running, "started")
@@ -107,12 +108,12 @@ def test_nobody_ends_few_words_are_said_and_everything_runs_afterwards(
 
 
 def test_a_worker_that_starts_while_redis_hangs_works_once_it_goes_on(
-    workers: Workers, own_redis: OwnRedis
+    workers: Workers, schedulers: Schedulers, own_redis: OwnRedis
 ):
     own_redis.pause()
     jobs = [Echo.dispatch(value=str(number)) for number in range(3)]
     worker = workers.start("default", **QUICK)
-    scheduler = workers.start_scheduler(**QUICK)
+    scheduler = schedulers.start(jobs_seconds=QUICK, waits=False)
     wait.until("a tick without Redis", ScheduleRun.objects.exists)
     assert scheduler.stop() == 0
 
