@@ -18,7 +18,7 @@ class PeakMemory:
         self._mark = 0
 
     def begin(self) -> int:
-        """Begin an attempt: two system calls, 4 microseconds.
+        """Begin an attempt: five system calls, 5 microseconds.
 
         Returns:
             What earlier attempts have left. A higher peak of the dead process, its children that
