@@ -497,6 +497,7 @@ def test_the_rows_follow_the_model_and_nothing_is_lost(clock: Clock, redis: Redi
             database=None,
             derandomize=True,
             print_blob=True,
+            report_multiple_bugs=False,
             # A failing one is long; with Phase.shrink, for minutes, it gets short.
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
