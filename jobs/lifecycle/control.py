@@ -110,7 +110,8 @@ def _cancel(
         moved = named.move(
             Status.CANCELLED,
             sources=sources(Status.CANCELLED) - {Status.STARTED},
-            finished_at=RawSQL(clock.NOW, ()),
+            # The wall's: an attempt may have begun and ended while we waited for its row.
+            finished_at=RawSQL(clock.WALL, ()),
             held_by="",
             error=error,
             **request,

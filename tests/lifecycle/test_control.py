@@ -9,6 +9,7 @@ from jobs.broker import keys
 from jobs.lifecycle import control
 from jobs.models import JobAttempt
 from jobs.statuses import TERMINAL, Status
+from tests import others
 from tests.make import make_attempt, make_job
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
@@ -80,3 +81,22 @@ def test_an_ended_job_is_not_cancelled(redis: Redis, status: Status) -> None:
     job = make_job(status=status)
 
     assert control.cancel([job.id], by="alice").refused == [job.id]
+
+
+def test_a_cancel_that_had_to_wait_ends_the_job_after_what_it_waited_for(redis: Redis) -> None:
+    job = make_job(status=Status.STARTED)
+    with others.elsewhere() as cursor:
+        others.lock(cursor, job)
+        done = others.at_once(lambda: control.cancel([job.id], by="alice"))
+        others.until_blocked()
+
+        cursor.execute(
+            "UPDATE job_statuses SET status = 'retrying' WHERE id = %s RETURNING clock_timestamp()",
+            [job.id],
+        )
+        [attempt_ended_at] = cursor.fetchone()
+        cursor.execute("COMMIT")
+
+        assert done.result(30).moved == [job.id]
+    job.refresh_from_db()
+    assert job.finished_at > attempt_ended_at
