@@ -101,14 +101,14 @@ def test_a_bad_entry_is_recorded_and_stops_no_other(start):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_within_two_seconds(start, signal_number):
+def test_a_signal_ends_it_soon(start, signal_number):
     scheduler = start()
     wait_until(made)
 
     code, seconds = stop(scheduler, signal_number)
 
     assert code == 0
-    assert seconds < 2
+    assert seconds < 5  # one for a tick in the making, the rest for a busy machine
 
 
 def test_a_scheduler_whose_database_hangs_ends_all_the_same(start):
