@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from jobs import conf
 from jobs.broker import client as broker_client
@@ -61,8 +62,8 @@ def push_lost(go_on: Callable[[], bool] = _yes) -> int:
     lost. A push too many is harmless: the start moves no row twice.
 
     Args:
-        go_on: Asked between two pages, for a flushed backlog takes a while. After a no the next
-            pass begins anew.
+        go_on: Asked before each page, for a long backlog takes a while. After a no the next pass
+            begins anew.
 
     Raises:
         broker.client.Unreachable: Redis is down or hangs; the next pass begins anew.
@@ -104,7 +105,20 @@ def _seen(
     return seen
 
 
+def _until_a_no(go_on: Callable[[], bool]) -> Callable[[], bool]:
+    """Return `go_on`, whose first no stays: a lease may come back, what was left out doesn't."""
+    said_no = False
+
+    def may_go_on() -> bool:
+        nonlocal said_no
+        said_no = said_no or not go_on()
+        return not said_no
+
+    return may_go_on
+
+
 def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
+    go_on = _until_a_no(go_on)
     names = dict.fromkeys([*conf.current().queues, *queued.queues()])
     begins = lost.begin_check(redis)
     if begins and (fault := memory.fault(redis)):
@@ -112,7 +126,7 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     count = 0
     for queue in names:
         if begins:
-            if not _lacks_any(redis, queue):
+            if not _lacks_any(redis, queue, go_on):
                 continue  # nothing to put before what waits: the queue is never out of sight
             # What was dispatched since the loss lies aside, so that older jobs stand before it and
             # a runner may begin with the oldest at once.
@@ -125,27 +139,28 @@ def _check_all(redis: Client, go_on: Callable[[], bool]) -> int:
     return count
 
 
-def _lacks_any(redis: Client, queue: str) -> bool:
+def _lacks_any(redis: Client, queue: str, go_on: Callable[[], bool]) -> bool:
     sight = whereabouts.look(redis, [queue])
     is_empty = queue in sight.empty
     # What a runner has started since its page was read bears another claim, and isn't lost.
     return any(
-        queued.still(_lost(redis, page, sight, is_empty=is_empty))
-        for page in queued.pages(queue, size=PAGE)
+        queued.still(_lost(redis, page, sight, is_empty=is_empty)) for page in _pages(queue, go_on)
     )
 
 
 def _refill(redis: Client, queue: str, go_on: Callable[[], bool]) -> int:
     sight = whereabouts.look(redis, [queue])
     count = 0
-    for page in queued.pages(queue, size=PAGE):
+    for page in _pages(queue, go_on):
         rows = _lost(redis, page, sight, is_empty=queue in sight.empty)
         count += sum(_push(chunk) for chunk in _chunks(rows))
-        if not go_on():
-            break
     lost.bring_back(redis, queue)
     _report(queue, count)
     return count
+
+
+def _pages(queue: str, go_on: Callable[[], bool]) -> Iterator[list[Queued]]:
+    return itertools.takewhile(lambda _: go_on(), queued.pages(queue, size=PAGE))
 
 
 def _lost(redis: Client, rows: Sequence[Queued], sight: Sight, *, is_empty: bool) -> list[Queued]:

@@ -398,9 +398,35 @@ def test_a_check_that_is_told_to_stop_ends_between_two_pages(checked: Redis, mon
     monkeypatch.setattr(relay, "PAGE", 2)
     jobs = [old_job(seconds) for seconds in range(90, 80, -1)]
     checked.flushdb()
-    answers = iter([True, True, False])
+    answers = iter([True, True, True, True, False])
 
     assert relay.push_lost(lambda: next(answers, False)) == 6
 
     assert relay.push_lost() == 4
     assert listed(checked) == ids(*jobs)
+
+
+def test_a_check_of_queues_that_lack_nothing_asks_between_two_pages(redis: Redis, monkeypatch):
+    monkeypatch.setattr(relay, "PAGE", 2)
+    pushed(*range(90, 80, -1))
+    asked: list[None] = []
+
+    relay.push_lost(lambda: not asked.append(None))
+
+    assert len(asked) >= 5
+    assert lost.is_checked(redis)
+
+
+def test_a_check_that_broke_off_is_not_at_its_end_because_the_lease_came_back(
+    redis: Redis, monkeypatch
+):
+    monkeypatch.setattr(relay, "PAGE", 2)
+    jobs = pushed(*range(90, 80, -1))
+    redis.delete(keys.entry(jobs[-1].id))
+    answers = iter([True, False])  # and True again from then on
+
+    relay.push_lost(lambda: next(answers, True))
+
+    assert not lost.is_checked(redis)
+    assert relay.push_lost() == 1
+    assert lost.is_checked(redis)
