@@ -61,7 +61,8 @@ def show_ends() -> int:
     shown = departed.running(redis, conf.current().queues)
     if not shown:
         return 0
-    job_by_id = JobStatus.objects.in_bulk([attempt.job_id for attempt in shown])
+    jobs = JobStatus.objects.defer("params")  # a megabyte each, of all that runs, every few seconds
+    job_by_id = jobs.in_bulk([attempt.job_id for attempt in shown])
     settled_before = clock.read() - _TOLD_WITHIN
     ended_by_worker: dict[str, list[Ended]] = {}
     for attempt in shown:

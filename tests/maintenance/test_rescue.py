@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from redis import Redis
 
@@ -216,6 +217,19 @@ def test_the_dashboard_goes_on_showing_what_runs(redis: Redis):
     Eyes().rescue_for(5)
 
     assert redis.zcard(keys.started("default")) == 1
+
+
+def test_no_pass_reads_the_params_of_what_runs(redis: Redis):
+    worker = make_worker()
+    show(redis, worker, started(worker, params={"value": "x" * 1_000_000}))
+    eyes = Eyes()
+
+    with CaptureQueriesContext(connection) as queries:
+        eyes.rescue_for(0)
+
+    reads = [query["sql"] for query in queries if "job_statuses" in query["sql"]]
+    assert len(reads) == 2
+    assert not [sql for sql in reads if '"params"' in sql]
 
 
 def test_a_job_that_runs_again_keeps_its_new_entry(redis: Redis):
