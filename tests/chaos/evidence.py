@@ -80,6 +80,11 @@ class Struck:
     begun_at: float
     ended_at: float
 
+    @property
+    def has_hit(self) -> bool:
+        """Whether there was anybody to strike."""
+        return "nobody" not in self.hit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:

@@ -139,7 +139,7 @@ class Faults:
 
     def _terminate_tree(self, fault: Fault) -> str:
         worker = self._worker(fault)
-        worker.is_condemned = True
+        worker.is_told = True
         for one in worker.tree():
             send(one, signal.SIGTERM)
         return worker.name

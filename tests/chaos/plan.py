@@ -58,16 +58,27 @@ LASTS_SECONDS: dict[Kind, tuple[float, float]] = {
     Kind.BOTH_DOWN: (0.5, 4.0),
 }
 
-# While one of these is on, and for a while after, a scheduler may be late.
-HINDERS_TICKS = frozenset(
+STRIKE_POSTGRES = frozenset(
     {
-        Kind.KILL_SCHEDULER,
-        Kind.PAUSE_SCHEDULER,
         Kind.RESTART_POSTGRES,
         Kind.CRASH_POSTGRES,
         Kind.PAUSE_POSTGRES,
         Kind.CUT_POSTGRES,
         Kind.BOTH_DOWN,
+    }
+)
+# While one of these is on, and for a while after, a scheduler may be late.
+HINDERS_TICKS = STRIKE_POSTGRES | {Kind.KILL_SCHEDULER, Kind.PAUSE_SCHEDULER}
+# No attempt runs in a scheduler, and none depends on Redis.
+LOSE_NO_ATTEMPT = frozenset(
+    {
+        Kind.KILL_SCHEDULER,
+        Kind.PAUSE_SCHEDULER,
+        Kind.FLUSH_REDIS,
+        Kind.KILL_REDIS,
+        Kind.STOP_REDIS,
+        Kind.PAUSE_REDIS,
+        Kind.CUT_REDIS,
     }
 )
 

@@ -150,7 +150,7 @@ def _stop(stage: Stage, programs: list[Program]) -> None:
             program.exits.append(Exit(name=program.name, code=None))
         else:
             # Told to end now, it ends well.
-            program.is_condemned = False
+            program.is_told = program.is_condemned = False
             program.note_end(allowed=0)
 
 
@@ -177,7 +177,8 @@ def conclude(evidence: Evidence, wanted: Wanted) -> bool:
     for line in report.offenders(wrongs):
         say(line)
     say(
-        f"seed {wanted.seed}: {len(evidence.struck)} faults, {len(evidence.jobs)} jobs, "
+        f"seed {wanted.seed}: {sum(one.has_hit for one in evidence.struck)} faults, "
+        f"{len(evidence.jobs)} jobs, "
         f"{report.lost(evidence)} lost, {len(wrongs)} wrongs"
     )
     return not wrongs

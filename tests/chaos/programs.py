@@ -14,6 +14,8 @@ import psutil
 from jobs.dev import launch
 from tests.chaos.evidence import Exit
 
+# How one that was told to end may end; the second is that of one that didn't listen yet.
+ORDERLY = frozenset({0, -signal.SIGTERM})
 # One that ends sooner is started again only after so long.
 YOUNG_SECONDS = 1.0
 
@@ -28,7 +30,8 @@ class Program:
     folder: Path  # of its log
     process: subprocess.Popen[bytes] | None = None
     exits: list[Exit] = field(default_factory=list)  # that no fault explains
-    is_condemned: bool = False  # somebody has told this process to end
+    is_told: bool = False  # to end: it may, in order
+    is_condemned: bool = False  # a fault has ended this process, however that may look
     _started_at: float = 0.0
 
     @property
@@ -38,7 +41,8 @@ class Program:
 
     def start(self) -> None:
         """Start it; it dies with us."""
-        self.is_condemned, self._started_at = False, time.monotonic()
+        self.is_told = self.is_condemned = False
+        self._started_at = time.monotonic()
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 launch.command(tuple(self.argv), death_signal=signal.SIGKILL),
@@ -62,7 +66,8 @@ class Program:
         if self.process is None:
             return
         code = self.process.wait()
-        if not self.is_condemned and code != allowed:
+        is_orderly = code == allowed or (self.is_told and code in ORDERLY)
+        if not (self.is_condemned or is_orderly):
             self.exits.append(Exit(name=self.name, code=code))
         self.process = None
 

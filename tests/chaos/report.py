@@ -16,9 +16,10 @@ SHOWN = 12  # offenders against one rule
 
 def table(evidence: Evidence) -> str:
     """Return the table: faults on the left, jobs on the right."""
-    left = _counted(
-        "faults survived", Counter(str(struck.kind) for struck in evidence.struck).items()
-    )
+    struck = Counter(str(one.kind) for one in evidence.struck if one.has_hit)
+    left = _counted("faults survived", struck.items())
+    if nobody := len(evidence.struck) - struck.total():
+        left += ["", *_lines([("faults that hit nobody", nobody)])]
     right = list(_right(evidence))
     width = max(map(len, left))
     return "\n".join(

@@ -107,13 +107,13 @@ class Stage:
         second = self.schedulers[1]
         if int(self.seconds / SECOND_SCHEDULER_SECONDS) % 2:
             second.keep()
-        elif second.is_running and not second.is_condemned:
+        elif second.is_running and not (second.is_told or second.is_condemned):
             self.terminate(second)
 
     def terminate(self, program: Program) -> None:
         """Tell it to end."""
         if program.process is not None:
-            program.is_condemned = True
+            program.is_told = True
             program.process.terminate()
 
     def end_faults(self) -> None:

@@ -40,7 +40,7 @@ def test_one_that_ends_unbidden_is_noted_and_started_again(sleeper: Program):
     assert sleeper.exits == [Exit(name="sleeper", code=-signal.SIGKILL)]
 
 
-def test_one_that_was_told_to_end_is_started_again_and_not_noted(sleeper: Program):
+def test_one_that_a_fault_has_ended_is_started_again_and_not_noted(sleeper: Program):
     former = sleeper.process.pid
     sleeper.is_condemned = True
     sleeper.process.kill()
@@ -50,6 +50,24 @@ def test_one_that_was_told_to_end_is_started_again_and_not_noted(sleeper: Progra
     assert sleeper.is_running
     assert sleeper.exits == []
     assert not sleeper.is_condemned
+
+
+def test_one_that_was_told_to_end_may_end_in_order(sleeper: Program):
+    sleeper.is_told = True
+    sleeper.process.terminate()
+
+    sleeper.note_end()
+
+    assert sleeper.exits == []
+
+
+def test_one_that_was_told_to_end_and_crashes_is_noted(sleeper: Program):
+    sleeper.is_told = True
+    sleeper.process.send_signal(signal.SIGSEGV)
+
+    sleeper.note_end()
+
+    assert sleeper.exits == [Exit(name="sleeper", code=-signal.SIGSEGV)]
 
 
 def test_one_that_ends_as_it_may_is_not_noted(sleeper: Program):

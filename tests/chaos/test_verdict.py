@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import report, ticks, verdict
+from tests.chaos import causes, report, ticks, verdict
 from tests.chaos.evidence import Attempt, Evidence, Exit, Job, Run, Struck, Tick
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Request, Unit
 from tests.chaos.plan import Kind
@@ -96,7 +96,14 @@ SOUND = Evidence(
         job("once", job_class="Once", max_attempts=1),
         job("atomic", job_class="Booking", attempt=2),
         job("mark", job_class="Mark"),
-        job("doomed", status="failed", max_attempts=2, attempt=2, error="RuntimeError"),
+        job(
+            "doomed",
+            job_class="Doomed",
+            status="failed",
+            max_attempts=2,
+            attempt=2,
+            error="RuntimeError",
+        ),
         job("quitter", job_class="Quitter", status="cancelled"),
         job("waiting", status="cancelled", attempt=0),
         job("twice", attempt=2),
@@ -132,6 +139,11 @@ SOUND = Evidence(
     ),
     writes=(("atomic", 2),),
     marks=(("mark", 1),),
+    struck=(
+        struck(Kind.KILL_RUNNER, 1.2, 1.2),
+        struck(Kind.CUT_POSTGRES, 1.3, 1.3),
+        struck(Kind.FLUSH_REDIS, 60, 60),
+    ),
     units=(
         unit("plain", "once", "atomic", "mark", "doomed", "quitter", "waiting"),
         unit("twice"),
@@ -400,6 +412,42 @@ def test_a_commit_that_failed_took_an_atomic_jobs_work_back():
     )
 
     assert verdict.judge(evidence) == []
+
+
+def test_a_fault_that_hit_nobody_is_not_survived():
+    missed = replace(struck(Kind.KILL_RUNNER, 5, 5), hit="pid of nobody")
+
+    table = report.table(having(struck=(missed,)))
+
+    assert "FAULTS SURVIVED                                   3" in table
+    assert "faults that hit nobody                            1" in table
+
+
+# --- Causes ---
+
+
+@pytest.mark.parametrize(
+    ("rule", "job_class", "error_class", "seconds"),
+    [
+        pytest.param(causes.LOST, "Quick", "WorkerLost", 60, id="lost under a flush of Redis"),
+        pytest.param(causes.LOST, "Quick", "WorkerLost", 90, id="lost under no fault at all"),
+        pytest.param(causes.FAILED, "Quick", "AttributeError", 1, id="a fault of ours"),
+        pytest.param(causes.FAILED, "Quick", "ConnectionError", 1, id="another class's error"),
+        pytest.param(causes.FAILED, "Mark", "OperationalError", 60, id="PostgreSQL was there"),
+    ],
+)
+def test_what_ends_badly_has_a_cause(rule: str, job_class: str, error_class: str, seconds: float):
+    ended = {"outcome": "failed", "status": "retrying", "error_class": error_class}
+    when = {"started_at": at(seconds), "ended_at": at(seconds + 0.5)}
+
+    evidence = having(
+        jobs=(job("odd", job_class=job_class, attempt=2),),
+        attempts=(attempt("odd", 1, **ended, **when), attempt("odd", 2)),
+        runs=(begun("odd", 1), done("odd", 2)),
+        units=(unit("odd"),),
+    )
+
+    assert rule in rules(evidence)
 
 
 # --- Schedules ---

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.chaos import ticks
+from tests.chaos import causes, ticks
 from tests.chaos.evidence import Attempt, Claim, Evidence, Job, Run
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK
 
@@ -73,7 +73,7 @@ def judge(evidence: Evidence) -> list[Wrong]:
     found = [
         Wrong(rule=(rule.__doc__ or "").strip(), what=what) for rule in RULES for what in rule(case)
     ]
-    for text, what in ticks.wrongs(evidence):
+    for text, what in (*ticks.wrongs(evidence), *causes.wrongs(evidence)):
         found.append(Wrong(rule=text, what=what))
     return found
 
