@@ -18,7 +18,7 @@ _PLACE = {"URL", "HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "SENTINELS", "MASTER_
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001: an unknown key in JOBS. E002: the default queue isn't in RQ_QUEUES. E005: a bad value.
 
-    E006: the queues are on several Redis servers or databases.
+    E006: the queues are on several Redis servers or databases. E007: the lease is too short.
     """
     given = getattr(settings, "JOBS", {})
     found: list[CheckMessage] = [
@@ -38,7 +38,22 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         for key in sorted(given.keys() & conf.KEYS)
         if (fault := conf.fault(key, given[key]))
     ]
-    return found + _queue_faults()
+    # Durations that are none can't be compared.
+    return found + _queue_faults() + ([] if found else _lease_faults())
+
+
+def _lease_faults() -> list[CheckMessage]:
+    current = conf.current()
+    if current.lease >= 2 * current.heartbeat:
+        return []
+    return [
+        Error(
+            f'JOBS["LEASE"] ({current.lease}) is less than twice JOBS["HEARTBEAT"] '
+            f"({current.heartbeat}).",
+            hint="A living worker would seem dead between two heartbeats, or a dead one never.",
+            id="jobs.E007",
+        )
+    ]
 
 
 def _queue_faults() -> list[CheckMessage]:

@@ -33,6 +33,8 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"BEHIND_POOLER": "yes"}, "jobs.E005"),
         ({"IMPORT_HOSTS": "example.com"}, "jobs.E005"),
         ({"TRUNCATABLE_TABLES": ["daily_stats"]}, "jobs.E005"),
+        ({"LEASE": timedelta(seconds=9)}, "jobs.E007"),
+        ({"HEARTBEAT": timedelta(minutes=1)}, "jobs.E007"),
     ],
 )
 def test_a_wrong_setting_has_its_id_and_a_hint(settings, jobs: dict, expected: str) -> None:

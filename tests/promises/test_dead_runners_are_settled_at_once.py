@@ -21,7 +21,7 @@ from tests.workers import Worker, Workers
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 # So long that nobody but the supervisor, at the death, can have settled anything.
-LONG = {"lease": 60.0}
+LONG = {"lease": 600.0}
 
 
 @contextmanager
