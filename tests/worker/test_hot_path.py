@@ -1,0 +1,84 @@
+"""What one job costs: statements and Redis round trips of its dispatch and of its attempt."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from redis import Redis
+
+from jobs.processes import channel
+from jobs.worker.guard import Guard
+from jobs.worker.runner import Orders, _Runner
+from jobs.worker.watch import Watch
+from tests.jobs import Echo
+from tests.make import make_worker
+
+pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def runner() -> Iterator[_Runner]:
+    """A runner in this process, which has run a job and so has its connections."""
+    supervisors, runners = channel.pair()
+    worker = make_worker()
+    watch = Watch()
+    before = signal.getsignal(signal.SIGALRM)
+    orders = Orders(
+        worker_id=worker.id, worker_name=worker.name, queues=["default"], rationed=False
+    )
+    guard = Guard(end=runners, watch=watch, rationed=False)
+    one = _Runner(orders=orders, end=runners, watch=watch, guard=guard)
+    Echo.dispatch()
+    one._next()
+    yield one
+    signal.signal(signal.SIGALRM, before)
+    for end in (supervisors, runners):
+        end.close()
+
+
+def round_trips(redis: Redis) -> int:
+    """Return how often Redis has read what somebody sent; this question is one of them."""
+    return int(redis.info("stats")["total_reads_processed"])
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Within, the first word of each statement; the runner empties Django's own list."""
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        seen.append(sql.split(maxsplit=1)[0])
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        yield seen
+
+
+def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner: _Runner) -> None:
+    before = round_trips(redis)
+
+    with statements() as seen:
+        Echo.dispatch()
+
+    assert seen == ["INSERT"]
+    assert round_trips(redis) - before - 1 == 1
+
+
+def test_an_attempt_costs_two_statements_and_three_round_trips(
+    redis: Redis, runner: _Runner
+) -> None:
+    job = Echo.dispatch()
+    before = round_trips(redis)
+
+    with statements() as seen:
+        runner._next()
+
+    assert seen == ["WITH", "WITH"]  # start, settle
+    assert round_trips(redis) - before - 1 == 3  # take; show its start; show its end
+    job.refresh_from_db()
+    assert job.status == "completed"
