@@ -102,7 +102,9 @@ class Producer:
 
     def _half_rolled_back(self) -> None:
         outer, inner = self._draw_tokens(1), self._draw_tokens(2)
-        with self._unit(outer), transaction.atomic():
+        commits: list[bool] = []
+        with self._unit(outer, commits=commits), transaction.atomic():
+            transaction.on_commit(lambda: commits.append(True))
             self._make(outer[0])
             with self._unit(inner, end=ROLLED_BACK), transaction.atomic():
                 for token in inner:
@@ -132,7 +134,9 @@ class Producer:
         return [f"{self.name}:{self._tokens - left}" for left in range(count)]
 
     @contextmanager
-    def _unit(self, tokens: list[str], *, end: str = COMMITTED) -> Iterator[None]:
+    def _unit(
+        self, tokens: list[str], *, end: str = COMMITTED, commits: list[bool] | None = None
+    ) -> Iterator[None]:
         deed = self._ledger.begin("dispatch", tokens=tokens)
         try:
             yield
@@ -140,6 +144,10 @@ class Producer:
             # The commit itself may have got through; what was to be rolled back never can.
             self._ledger.end(deed, UNKNOWN if end == COMMITTED else end)
             raise
+        if commits == []:
+            # The connection broke at the rollback of a savepoint: Django then rolls back everything
+            # and raises nothing. Only its hook tells a commit.
+            end = ROLLED_BACK
         self._ledger.end(deed, end)
         if end == COMMITTED:
             self.committed += len(tokens)

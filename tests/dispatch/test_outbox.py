@@ -17,6 +17,7 @@ from jobs.broker import client, keys
 from jobs.dispatch import outbox
 from jobs.models import JobStatus
 from tests import jobs
+from tests.servers import OwnPostgres
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
@@ -146,3 +147,17 @@ def test_a_job_for_later_is_not_pushed(redis: Redis) -> None:
     jobs.Echo.dispatch(run_at=timedelta(hours=1))
 
     assert redis.keys() == []
+
+
+@pytest.mark.process
+def test_a_transaction_that_django_rolls_back_without_a_word_pushes_nothing(
+    own_postgres: OwnPostgres, redis: Redis
+):
+    with transaction.atomic():
+        jobs.Echo.dispatch(value="x")
+        with transaction.atomic():
+            own_postgres.cut_connections()
+            transaction.set_rollback(True)  # its savepoint can't be rolled back: all is
+
+    assert not JobStatus.objects.exists()
+    assert not redis.keys("rq:job:*")
