@@ -559,6 +559,10 @@ class Crash(BaseJob):
                 os._exit(3)
             case "fault":
                 ctypes.string_at(0)
+            case "files":
+                os.closerange(3, 256)
+            case "program":
+                os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"])  # noqa: S606
         time.sleep(60)
 
 

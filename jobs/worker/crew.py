@@ -218,6 +218,7 @@ class Crew:
             peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
             announced=slot.announced,
             cause=slot.cause if slot.was_killed else None,
+            was_cut_off=slot.was_killed and slot.cause is None,
         )
         others = [entry for one in self._slots if one is not slot for entry in one.announced]
         assert self._worker_id is not None  # noqa: S101 - runners are forked after registration

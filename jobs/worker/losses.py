@@ -34,7 +34,8 @@ class Death:
     code: int | None  # its exit code; negative: minus the signal; None: it died with the mother
     peak_memory: int | None  # bytes
     announced: tuple[str, ...]  # entry ids it had claimed
-    cause: Reason | None  # why the supervisor killed it; None: nobody of ours did
+    cause: Reason | None  # why the supervisor killed its job; None: it didn't
+    was_cut_off: bool = False  # it was killed since it could be heard no more
 
 
 def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Sequence[str]) -> None:
@@ -125,6 +126,11 @@ def _timed_out(job: JobStatus) -> Outcome:
 def _describe(death: Death) -> str:
     if death.cause is not None:
         return f"The job was stopped ({death.cause}) and its runner killed."
+    if death.was_cut_off:
+        return (
+            "The job closed the files of its runner's process, or put another program in its "
+            "place: it was killed."
+        )
     if death.code is None:
         return "The worker's mother process died, and the runner with her."
     memory = f"; its peak memory was {death.peak_memory / MIB:.0f} MiB" if death.peak_memory else ""

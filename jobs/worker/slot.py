@@ -15,6 +15,9 @@ from jobs import conf
 from jobs.processes import channel
 from jobs.worker.watch import Reason
 
+# A runner whose end of the channel is closed is dead, and reported, within milliseconds.
+CUT_OFF_SECONDS = 1.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Slot:
@@ -32,7 +35,7 @@ class Slot:
     job: dict[str, Any] | None = None  # the "started" message
     started_at: str = ""
     kill_at: float | None = None  # time.monotonic(): after this its group is killed
-    cause: Reason | None = None  # why
+    cause: Reason | None = None  # why; None: it is cut off from us
     was_killed: bool = False  # by us, for that cause
     is_performed: bool = False  # its job's own code has returned; the end is still to be recorded
     is_idle: bool = False  # found nothing since its last job
@@ -94,10 +97,15 @@ class Slot:
             channel.send(self.end, message)
 
     def hang_up(self) -> None:
-        """Hear no more of the runner."""
+        """Hear no more of the runner, and kill it unless it is dead.
+
+        It lives where its job has closed every file, or has become another program.
+        """
         if self.end is not None:
             self.end.close()
             self.hung_up_at = time.monotonic()
+            if not self.was_killed:
+                self.kill_at, self.cause = self.hung_up_at + CUT_OFF_SECONDS, None
         self.end = None
 
     def kill_if_due(self) -> None:

@@ -89,6 +89,22 @@ def test_its_attempt_says_how_it_died_and_other_jobs_go_on(
     assert (other.attempt, other.losses) == (1, 0)
 
 
+@pytest.mark.parametrize("how", ["files", "program"])
+def test_a_job_that_cuts_its_runner_off_takes_no_other_along(workers: Workers, how: str) -> None:
+    # The mother would be thought to hang, and be killed with all she has, after a lease.
+    workers.start("default", "--concurrency", "2", lease=3.0, heartbeat=0.5)
+    other = Sleep.dispatch(seconds=8)
+    wait.until_status(other, "started")
+
+    job = Crash.dispatch(how=how)
+
+    wait.until_status(job, "failed")
+    lost = JobAttempt.objects.get(job=job)
+    assert lost.message.startswith("The job closed the files of its runner's process"), lost.message
+    wait.until_status(other, "completed", "retrying", "failed")
+    assert (other.status, other.losses) == ("completed", 0)
+
+
 def test_what_it_had_claimed_and_not_begun_is_given_back_unspent(workers: Workers) -> None:
     # Nor do two heartbeats pass, after which a stray claim is put back.
     workers.start("default", heartbeat=60.0, **LONG)
