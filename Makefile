@@ -59,7 +59,7 @@ imports: .venv/dev.stamp ## Check that imports point down
 migrations: .venv/dev.stamp ## Check that no migration is missing
 	@$(SERVERS) python manage.py makemigrations --check --dry-run
 
-check: lint types imports migrations test screens ## Everything above that can fail
+check: lint types imports migrations test screens ## Run all that a change must pass: lint to migrations, test, screens
 
 # A stamp is newer than the requirements it was installed from, so a second run skips pip. The
 # servers' wheels are left out where a platform has none: a server of the machine serves then.

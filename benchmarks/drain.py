@@ -11,6 +11,7 @@ On servers of its own:
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -62,6 +63,9 @@ def seconds_of(command: list[str]) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     call_command("migrate", verbosity=0)
     rounds = [
         (

@@ -4,13 +4,14 @@ Each import runs in a fresh process; the server makes the file while it sends it
 hundred bad. Prints both peaks, their difference and the rows a second. Exit 1 if the difference
 passes 50 MB.
 
-    python benchmarks/import_memory.py [megabytes of the large file, default 1000]
+    python benchmarks/import_memory.py [megabytes of the large file]
 
 Needs DATABASE_URL and REDIS_URL; makes and drops the table public.import_memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -111,7 +112,11 @@ def measure(server: str, megabytes: int) -> dict[str, Any]:
 
 def main() -> int:
     """Measure the small and the large import."""
-    large = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("megabytes", type=int, nargs="?", default=1_000, help="of the large file")
+    large = parser.parse_args().megabytes
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -200,7 +200,9 @@ def old_rows() -> int:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=200.0, help="dispatches a second")
     parser.add_argument("--dispatchers", type=int, default=4, help="processes that dispatch")

@@ -247,7 +247,9 @@ def waiting(redis: Redis) -> int:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="See the head of this file.")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--restarts", type=int, default=100)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--signal", choices=["TERM", "KILL", "both"], default="both")
