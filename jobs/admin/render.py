@@ -23,9 +23,11 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SHORT_SECONDS = 10
 
 
-def badge(status: str) -> SafeString:
-    """Return a job's status as a coloured word."""
-    return format_html('<span class="job-badge job-badge-{}">{}</span>', status, status)
+def badge(word: str) -> SafeString:
+    """Return a job's status, or an attempt's outcome, as a coloured word."""
+    return format_html(
+        '<span class="job-badge job-badge-{}">{}</span>', word, word.replace("_", " ")
+    )
 
 
 def duration(length: timedelta) -> str:

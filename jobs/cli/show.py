@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.cli import describe
 from jobs.cli.command import OK, Output, Subcommand, as_json, job_id, unusable
+from jobs.conf import MIB
 from jobs.insights import search
 
 MAX_ATTEMPTS = 100
@@ -41,11 +42,13 @@ def _run(options: dict[str, Any], out: Output) -> int:
 
 
 def _say_attempt(attempt: dict[str, Any], out: Output) -> None:
+    memory = attempt["peak_memory"]
     seconds = (attempt["ended_at"] - attempt["started_at"]).total_seconds()
     out.say(
-        f"\nattempt {attempt['number']}: {attempt['outcome']} after {seconds:.2f} s on "
-        f"{attempt['worker'] or 'an unknown worker'}, then {attempt['status']}"
+        f"\nattempt {attempt['number']}: {attempt['outcome'].replace('_', ' ')} after "
+        f"{seconds:.2f} s on {attempt['worker'] or 'an unknown worker'}, then {attempt['status']}"
         + (f", due {attempt['due_at']:%Y-%m-%d %H:%M:%S %Z}" if attempt["due_at"] else "")
+        + (f", peak memory {memory / MIB:.0f} MiB" if memory else "")
     )
     if attempt["error_class"]:
         out.say(f"  {attempt['error_class']}: {attempt['message']}")

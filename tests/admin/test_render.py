@@ -108,3 +108,7 @@ def test_no_progress_is_nothing(value):
 )
 def test_a_size_is_told_in_its_unit(count, words):
     assert render.size(count) == words
+
+
+def test_an_outcome_of_two_words_is_shown_as_two():
+    assert ">given back<" in render.badge("given_back")

@@ -124,6 +124,16 @@ def test_show_tells_all_of_a_job_with_its_attempts():
         assert word in text
 
 
+def test_show_tells_how_much_memory_an_attempt_took():
+    job = make_job()
+    make_attempt(job, outcome="given_back", peak_memory=70 * 1024 * 1024)
+
+    _, text = run("show", str(job.id))
+
+    assert "attempt 1: given back after 1.00 s" in text
+    assert ", peak memory 70 MiB" in text
+
+
 def test_show_hides_redacted_params():
     job = make_job(job_class="Secretive", params={"user": "ann", "password": "hunter22"})
 
