@@ -113,6 +113,9 @@ class WorkerAdmin(ReadOnlyAdmin):
         """What each runner does."""
         if worker.stopped_at or worker.dead_at:
             return render.DASH
+        if _is_silent(worker, worker.db_now):
+            # What it said with its last heartbeat is no longer so, or never was.
+            return format_html('<span class="quiet">{}</span>', "not known")
         runners = worker.runners if isinstance(worker.runners, list) else []
         rows = [(_doing(runner, worker.db_now),) for runner in runners if isinstance(runner, dict)]
         if not rows:
@@ -128,11 +131,15 @@ def life_badge(worker: JobWorker, now: datetime) -> SafeString:
         word = "dead"
     elif worker.stopped_at:
         word = "stopped"
-    elif now - worker.heartbeat_at > conf.current().lease:
+    elif _is_silent(worker, now):
         word = "silent"
     else:
         word = "living"
     return format_html('<span class="job-badge job-badge-{}">{}</span>', word, word)
+
+
+def _is_silent(worker: JobWorker, now: datetime) -> bool:
+    return now - worker.heartbeat_at > conf.current().lease
 
 
 def _doing(runner: dict[str, Any], now: datetime) -> SafeString:

@@ -127,6 +127,16 @@ def test_a_worker_tells_what_each_runner_does(boss):
     assert "idle, pid 42" in html
 
 
+def test_of_a_silent_worker_nobody_knows_what_its_runners_do(boss):
+    heartbeat_at = timezone.now() - timedelta(minutes=5)
+    make_worker(heartbeat_at=heartbeat_at, runners=[{"pid": 42, "job_id": None}])
+
+    html = boss.get("/admin/jobs/jobworker/").content.decode()
+
+    assert "idle" not in html
+    assert "not known" in html
+
+
 @pytest.mark.parametrize(
     "runners", [None, {}, "x", [None], [{"job_id": "nonsense", "started_at": 3}]]
 )
