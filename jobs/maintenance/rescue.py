@@ -86,7 +86,7 @@ def _declare_dead(worker_id: UUID, heartbeat_at: datetime) -> None:
     if died:
         logger.error(
             "Worker %s is dead: no heartbeat since %s",
-            worker_id,
+            JobWorker.objects.values_list("name", flat=True).filter(id=worker_id).first(),
             heartbeat_at.isoformat(timespec="seconds"),
             extra={"worker_id": str(worker_id)},
         )

@@ -92,6 +92,14 @@ def test_a_dead_workers_job_fails_an_attempt_and_is_retried():
     assert worker.dead_at is not None
 
 
+def test_the_log_names_a_dead_worker_as_people_do(caplog):
+    make_worker(name="host-7")
+
+    Eyes().rescue_for(30)
+
+    assert "Worker host-7 is dead: no heartbeat since" in caplog.text
+
+
 def test_a_living_worker_is_never_rescued():
     worker = make_worker()
     job = started(worker, started_at=timezone.now() - timedelta(days=2))
