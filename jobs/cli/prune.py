@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from jobs import registry
 from jobs.cli.command import BAD, OK, Output, Subcommand, duration, unusable
 from jobs.maintenance import prune
 from jobs.maintenance.prune import Lane, Selection
@@ -22,10 +23,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--older-than", metavar="AGE", help="what ended so long ago, in place of its retention: 30d"
     )
     parser.add_argument(
-        "--status", action="append", default=[], choices=sorted(TERMINAL),
+        "--status", action="append", default=[], choices=sorted(map(str, TERMINAL)),
         help="only this status; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--job", default="", help="only this job class")
+    parser.add_argument("--job", metavar="JOB", help="only this job class")
     parser.add_argument(
         "--batch", type=int, default=prune.BATCH,
         help=f"delete at most so many in one statement (default: {prune.BATCH})",
@@ -35,14 +36,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: dict[str, Any], out: Output) -> int:
     if not 1 <= options["batch"] <= MAX_BATCH:
         raise unusable(f"--batch is a number from 1 to {MAX_BATCH:,}.")
-    older_than = options["older_than"]
-    lanes = prune.lanes(
-        Selection(
-            statuses=tuple(Status(status) for status in options["status"]),
-            job=options["job"],
-            older_than=None if older_than is None else duration(older_than),
-        )
-    )
+    lanes = prune.lanes(_selection(options))
     if options["dry_run"]:
         _report({lane: prune.count(lane) for lane in lanes}, out, is_dry=True)
         return OK
@@ -55,6 +49,18 @@ def _run(options: dict[str, Any], out: Output) -> int:
     finally:
         _report(deleted, out, is_dry=False)
     return OK
+
+
+def _selection(options: dict[str, Any]) -> Selection:
+    job, older_than = options["job"], options["older_than"]
+    if job is not None and registry.find(job) is None and not prune.has_ended(job):
+        # A class that is gone still has its rows; a slip of the pen has neither.
+        raise unusable(f"No job class is named {job!r}, and no ended job is of such a class.")
+    return Selection(
+        statuses=tuple(Status(status) for status in options["status"]),
+        job=job or "",
+        older_than=None if older_than is None else duration(older_than),
+    )
 
 
 def _delete(deleted: dict[Lane, int], batch: int, out: Output) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from django.db import connection
 
 from jobs import conf, registry
-from jobs.models import clock, locking
+from jobs.models import JobStatus, clock, locking
 from jobs.retention import Retention
 from jobs.statuses import TERMINAL, Status
 
@@ -138,6 +138,11 @@ def _kept(job_class: str, status: Status) -> timedelta:
             return own.cancelled or settings.retention_cancelled
         case _:
             return timedelta.max
+
+
+def has_ended(job_class: str) -> bool:
+    """Whether there is any ended job of that class, known to this code or not."""
+    return JobStatus.objects.filter(job_class=job_class, finished_at__isnull=False).exists()
 
 
 def count(lane: Lane) -> int:

@@ -431,6 +431,8 @@ def test_a_prune_that_is_interrupted_says_what_it_has_deleted(monkeypatch):
         ("--status", "queued"),
         ("--batch", "0"),
         ("--batch", "10001"),
+        ("--older-than", "0s", "--job", "Ecko"),
+        ("--older-than", "0s", "--job", ""),
     ],
 )
 def test_a_prune_that_makes_no_sense_deletes_nothing(arguments):
