@@ -7,6 +7,8 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.core import checks
+
 from jobs import registry
 from jobs.cli.command import BAD, OK, Output, Subcommand, duration, unusable
 from jobs.maintenance import prune
@@ -36,6 +38,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: dict[str, Any], out: Output) -> int:
     if not 1 <= options["batch"] <= MAX_BATCH:
         raise unusable(f"--batch is a number from 1 to {MAX_BATCH:,}.")
+    if faults := [fault.msg for fault in checks.run_checks(tags=["jobs"]) if fault.is_serious()]:
+        raise unusable(f"Nothing is deleted by wrong settings, `jobs check` says more: {faults[0]}")
     lanes = prune.lanes(_selection(options))
     if options["dry_run"]:
         _report({lane: prune.count(lane) for lane in lanes}, out, is_dry=True)

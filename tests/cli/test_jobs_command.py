@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -8,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
+from django.conf import settings as site
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -108,6 +111,16 @@ def test_an_error_of_several_lines_stays_in_its_row():
     assert "ValueError: no" in text
     assert "\x1b" not in text
     assert len(text.splitlines()) == 2
+
+
+def test_a_reader_that_has_enough_gets_no_traceback():
+    command = [sys.executable, "manage.py", "jobs", "check", "--settings-only"]
+    with subprocess.Popen(
+        command, cwd=site.BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()  # as `| head` does
+
+        assert process.stderr.read() == ""
 
 
 # --- show ---
@@ -420,6 +433,17 @@ def test_a_prune_that_is_interrupted_says_what_it_has_deleted(monkeypatch):
     code, text = run("prune", "--batch", "2")
 
     assert (code, text.splitlines()[-1]) == (1, "Deleted: 2")
+    assert JobStatus.objects.count() == 1
+
+
+def test_wrong_settings_delete_nothing_and_are_told(settings):
+    ended(60)
+    settings.JOBS = settings.JOBS | {"RETENTION_FAILED": 3}
+
+    code, text = run("prune")
+
+    assert code == 2
+    assert 'JOBS["RETENTION_FAILED"] must be a positive timedelta, it is 3.' in text
     assert JobStatus.objects.count() == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import Any
@@ -72,6 +73,11 @@ class Command(BaseCommand):
         out = Output(stream=self.stdout, is_json=options["json"])
         try:
             code = _SUBCOMMANDS[options["subcommand"]].run(options, out)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read it, as `| head`, has enough. Python flushes once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = BAD
         except (OperationalError, InterfaceError) as error:
             message = f"The database doesn't answer: {str(error).strip()}"
             raise CommandError(message, returncode=BAD) from error
