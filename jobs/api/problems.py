@@ -10,13 +10,13 @@ from typing import Any
 
 from django.core import exceptions as django_errors
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as rest_errors
 from rest_framework.views import set_rollback
 
 from jobs import errors, json_values
+from jobs.processes.outage import is_postgresql_away
 
 logger = logging.getLogger("jobs.api")
 
@@ -87,8 +87,6 @@ KIND_BY_ERROR: Mapping[type[BaseException], Kind] = {
     django_errors.BadRequest: BAD_REQUEST,
     MultiPartParserError: BAD_REQUEST,
     UnreadablePostError: BAD_REQUEST,
-    OperationalError: UNAVAILABLE,
-    InterfaceError: UNAVAILABLE,
 }
 
 # Statuses that Django itself may answer with before a view of ours is reached.
@@ -138,6 +136,8 @@ class Refusal(Exception):
 
 def kind_of(error: BaseException) -> Kind:
     """Return the kind of problem that `error` is."""
+    if is_postgresql_away(error):
+        return UNAVAILABLE
     found = (KIND_BY_ERROR[cls] for cls in type(error).__mro__ if cls in KIND_BY_ERROR)
     return next(found, INTERNAL_ERROR)
 
@@ -168,6 +168,6 @@ def _headers(error: Exception) -> dict[str, str]:
     headers = {}
     if auth_header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = auth_header
-    if isinstance(error, OperationalError | InterfaceError):
+    if is_postgresql_away(error):
         headers["Retry-After"] = "5"
     return headers

@@ -111,7 +111,7 @@ class Outages:
         return self.redis if isinstance(error, Unreachable) else self.postgresql
 
 
-def is_postgresql_away(error: Exception) -> bool:
+def is_postgresql_away(error: BaseException) -> bool:
     """Whether `error` says that PostgreSQL is away, not what it thinks of a statement."""
     # A crash under a statement comes as the bare class; what a server answers has classes of its
     # own.

@@ -8,7 +8,7 @@ from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseFault
 
 from jobs.cli import (
     cancel,
@@ -24,6 +24,7 @@ from jobs.cli import (
 )
 from jobs.cli import list as list_jobs
 from jobs.cli.command import BAD, Output, refuse_other_bytes
+from jobs.processes.outage import is_postgresql_away
 
 _SUBCOMMANDS = {
     module.SUBCOMMAND.name: module.SUBCOMMAND
@@ -78,7 +79,9 @@ class Command(BaseCommand):
             # Whoever read it, as `| head`, has enough. Python flushes once more at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = BAD
-        except (OperationalError, InterfaceError) as error:
+        except DatabaseFault as error:
+            if not is_postgresql_away(error):
+                raise
             message = f"The database doesn't answer: {str(error).strip()}"
             raise CommandError(message, returncode=BAD) from error
         if code:
