@@ -93,8 +93,7 @@ class Faults:
         return [one for one in worker.brood() if one.pid in self._runner_pids]
 
     def _runner(self, fault: Fault) -> psutil.Process | None:
-        worker = self._worker(fault)
-        return _pick(self._runners(worker) or worker.brood(), fault.second)
+        return _pick(self._runners(self._worker(fault)), fault.second)
 
     def _kill_runner(self, fault: Fault) -> str:
         return _kill(self._runner(fault))
@@ -111,9 +110,9 @@ class Faults:
     def _kill_duties(self, fault: Fault) -> str:
         worker = self._worker(fault)
         runners = self._runners(worker)
-        return f"{worker.name} " + _kill(
-            next((one for one in worker.brood() if one not in runners), None)
-        )
+        others = [one for one in worker.brood() if one not in runners]
+        # More than one: a runner is so young that no row names it yet.
+        return f"{worker.name} {_kill(*others if len(others) == 1 else ())}"
 
     def _kill_worker(self, fault: Fault) -> str:
         worker = self._worker(fault)
