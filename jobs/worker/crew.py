@@ -220,7 +220,6 @@ class Crew:
             cause=slot.cause if slot.was_killed else None,
             was_cut_off=slot.was_killed and slot.cause is None,
         )
-        others = [entry for one in self._slots if one is not slot for entry in one.announced]
         assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
         self._keeper.post(
             partial(
@@ -228,7 +227,7 @@ class Crew:
                 death,
                 worker_id=self._worker_id,
                 worker_name=self.identity.name,
-                others=others,
+                announced=lambda: self._keeper.announced,
             )
         )
 

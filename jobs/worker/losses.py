@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -38,14 +38,17 @@ class Death:
     was_cut_off: bool = False  # it was killed since it could be heard no more
 
 
-def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Sequence[str]) -> None:
+def settle_death(
+    death: Death, *, worker_id: UUID, worker_name: str, announced: Callable[[], Collection[str]]
+) -> None:
     """Settle what the runner was running, put back what it hadn't started. May be repeated.
 
     Args:
         death: The runner's end.
         worker_id: The worker it belonged to.
         worker_name: That worker's name.
-        others: Entry ids that the worker's other runners have claimed; these are left alone.
+        announced: Returns the entry ids that the worker's runners say they have claimed; what the
+            living ones have is left alone, though an outage may part this from the death.
     """
     if not conf.current().behind_pooler:
         registration.terminate_backends(application_name(worker_id, death.pid))
@@ -62,7 +65,9 @@ def settle_death(death: Death, *, worker_id: UUID, worker_name: str, others: Seq
         for entry in death.announced:
             why = _describe(death)
             plain.record_loss(redis, entry_id=entry, worker_name=worker_name, why=why)
-        left = [entry for entry in claim.held(redis, worker_id) if entry not in others]
+        held = claim.held(redis, worker_id)
+        others = set(announced()) - set(death.announced)
+        left = [entry for entry in held if entry not in others]
         claim.put_back(redis, worker_id, left)
     except client.Unreachable as error:
         logger.warning(

@@ -8,11 +8,14 @@ from datetime import timedelta
 
 import psutil
 import pytest
+from redis import Redis
 
 from jobs.broker import claim, client, keys
 from jobs.lifecycle import control
 from jobs.models import JobAttempt
+from jobs.worker import losses
 from tests import jobs, wait
+from tests.make import make_worker
 from tests.workers import Worker, Workers
 
 pytestmark = [pytest.mark.process]
@@ -157,3 +160,22 @@ def test_a_runner_of_a_worker_declared_dead_leaves_the_jobs_to_others(workers: W
     os.kill(silent.process.pid, signal.SIGCONT)
     for job in waiting:
         wait.until_status(job, "completed")
+
+
+def test_what_a_living_runner_has_claimed_since_a_death_stays_with_it(
+    transactional_db: None, redis: Redis
+) -> None:
+    worker, [lost, taken] = make_worker(), jobs.Echo.dispatch_many([{}] * 2)
+    claim.take(redis, ["default"], worker.id, count=2)
+    death = losses.Death(pid=0, code=-9, peak_memory=None, announced=(str(lost.id),), cause=None)
+
+    # As after an outage, which has held up the keeper for as long: `taken` was claimed meanwhile.
+    losses.settle_death(
+        death,
+        worker_id=worker.id,
+        worker_name=worker.name,
+        announced=lambda: {str(lost.id), str(taken.id)},
+    )
+
+    assert set(claim.held(redis, worker.id)) == {str(taken.id)}
+    assert redis.lrange(keys.queue("default"), 0, -1) == [str(lost.id).encode()]
