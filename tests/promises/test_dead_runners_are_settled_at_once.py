@@ -11,6 +11,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from jobs.broker import client
+from jobs.broker import lost as broker_lost
 from jobs.dispatch import outbox
 from jobs.models import JobAttempt, JobStatus
 from tests import wait
@@ -45,7 +47,7 @@ def pid_of_whoever_waits_for_a_lock() -> int:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND application_name LIKE 'jobsite %'"
+                "AND application_name LIKE 'jobsite %' AND datname = current_database()"
             )
             row: tuple[str] | None = cursor.fetchone()
             return row
@@ -108,6 +110,8 @@ def test_a_job_that_cuts_its_runner_off_takes_no_other_along(workers: Workers, h
 def test_what_it_had_claimed_and_not_begun_is_given_back_unspent(workers: Workers) -> None:
     # Nor do two heartbeats pass, after which a stray claim is put back.
     workers.start("default", heartbeat=60.0, **LONG)
+    # It pushes what is queued and not yet in Redis, and a second entry would be claimed at once.
+    wait.until("the relay's first check", lambda: broker_lost.is_checked(client.for_work()))
     job = make_job()
     with locked(job):
         outbox.push([job])

@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.lifecycle import control
 from jobs.models import JobAttempt, JobStatus, ScheduleRun
 from jobs.statuses import Status
-from tests import wait
+from tests import others, wait
 from tests.jobs import AlwaysFail, Echo, KeptForEver
 from tests.make import make_attempt, make_job
 from tests.workers import Workers
@@ -70,18 +70,11 @@ def test_a_retry_in_the_moment_of_the_deletion_wins(workers: Workers):
         assert control.retry([job.id], by="ann").moved == [job.id]
         workers.start("default", **QUICK)
         # It passes the row over; were it to wait for it, it would find it when this commits.
-        wait.until("the prune at the row", lambda: is_gone(other) or somebody_waits_for_a_row())
+        wait.until("the prune at the row", lambda: is_gone(other) or others.blocked())
 
     job = JobStatus.objects.get(id=job.id)
     wait.until_status(job, "completed")
     assert job.attempts.count() == 2
-
-
-def somebody_waits_for_a_row() -> bool:
-    with connection.cursor() as cursor:
-        # Not pg_stat_activity: within a transaction it is read but once.
-        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone() is not None
 
 
 @pytest.fixture
