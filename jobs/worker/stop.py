@@ -76,6 +76,13 @@ class Stop:
 
     def _interrupt(self) -> None:
         self._has_interrupted = True
+        if running := sum(slot.job is not None for slot in self._slots):
+            logger.warning(
+                "Worker %s: %s, %d job(s) running are interrupted",
+                self._worker_name,
+                "asked again" if self._asked > 1 else "the grace is over",
+                running,
+            )
         for slot in self._slots:
             self.overtake(slot)
 

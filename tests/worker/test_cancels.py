@@ -93,6 +93,7 @@ def test_a_stop_gives_a_long_job_back_unspent(workers: Workers) -> None:
 
     job.refresh_from_db()
     assert (job.status, job.attempt, job.interruptions) == ("queued", 0, 1)
+    assert "the grace is over, 1 job(s) running are interrupted" in worker.log
     workers.start("default")
     wait.until_status(job, "started")
     assert job.attempt == 1
@@ -110,6 +111,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(workers: Workers) -> None:
     assert worker.wait(15) == 0
     job.refresh_from_db()
     assert job.status == "queued"
+    assert "asked again, 1 job(s) running are interrupted" in worker.log
 
 
 def test_a_signal_to_the_whole_group_interrupts_nothing(workers: Workers) -> None:
