@@ -93,7 +93,7 @@ def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
             max_attempts=job.max_attempts,
             rand=_random,
         )
-    except Exception as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
+    except BaseException as fault:  # noqa: BLE001 - the author's own backoff raised; the attempt must end
         secrets = registry.secrets(job.job_class, job.params)
         reason = f"its backoff raised {type(fault).__name__}: {_message(fault)}"
         return RetryDecision(wait=None, reason=json_values.scrubbed(reason, secrets))

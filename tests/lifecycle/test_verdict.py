@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.base import BaseJob
-from jobs.errors import Cancel, Snooze
+from jobs.errors import Cancel, Snooze, WorkerLost
 from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Cancelled, Failed, Snoozed
 from jobs.models import JobStatus
@@ -29,6 +29,17 @@ class BrokenBackoff(BaseJob):
     @staticmethod
     def backoff(attempt: int, error: BaseException) -> timedelta:
         raise error
+
+    def _perform(self) -> Any:
+        raise AssertionError
+
+
+class LeavingBackoff(BaseJob):
+    """Leave the process that asks how long to wait, which may be the leader's."""
+
+    @staticmethod
+    def backoff(_attempt: int, _error: BaseException) -> timedelta:
+        raise SystemExit(3)
 
     def _perform(self) -> Any:
         raise AssertionError
@@ -69,3 +80,10 @@ def test_a_backoff_that_breaks_ends_the_job_and_says_so() -> None:
     assert isinstance(outcome, Failed)
     assert outcome.wait is None
     assert outcome.reason == "its backoff raised Unreadable: (its text can't be had: KeyError)"
+
+
+def test_a_backoff_that_exits_takes_nobody_along() -> None:
+    outcome = verdict.of_loss(job("LeavingBackoff"), WorkerLost("gone"))
+
+    assert outcome.wait is None
+    assert outcome.reason == "its backoff raised SystemExit: 3"
