@@ -30,6 +30,14 @@ def pid_one(worker: Worker) -> psutil.Process:
     return one
 
 
+def children(process: psutil.Process) -> list[psutil.Process]:
+    """Return them; none where the process has gone since it was listed."""
+    try:
+        return process.children()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def sleepers(worker: Worker) -> list[int]:
     return [process.pid for process in worker.tree() if process.name() == "sleep"]
 
@@ -79,7 +87,7 @@ def test_it_reaps_the_children_of_a_mother_that_died(workers: Workers) -> None:
     mother.kill()
 
     wait.until("another mother", lambda: [
-        one for one in pid_one(worker).children() if one.pid != mother.pid and one.children()
+        one for one in pid_one(worker).children() if one.pid != mother.pid and children(one)
     ])  # fmt: skip
     wait.until("their reaping", lambda: not any(psutil.pid_exists(one.pid) for one in below))
     assert zombies(worker) == []
