@@ -106,6 +106,8 @@ def test_a_name_left_by_a_killed_worker_is_taken_over_with_its_jobs(workers: Wor
         (("default", "--queue-class", "rq.Queue"), "--queue-class"),
         (("default", "--serializer", "pickle"), "JSON or nothing"),
         (("default", "--worker-class", "rq.SimpleWorker"), "no Supervisor"),
+        (("default", "--max-jobs", "0"), "--max-jobs is a whole number from 1, not 0."),
+        (("default", "--max-idle-time", "-1"), "--max-idle-time is a whole number from 1"),
     ],
 )
 def test_what_would_break_a_promise_is_refused(

@@ -30,7 +30,8 @@ class Command(rqworker.Command):
     help = (
         "Runs jobs from the given queues, the first one first; without names from `default`. "
         "Example: manage.py rqworker high low --concurrency 4. "
-        "SIGTERM lets running jobs finish within the grace, a second one gives them back at once."
+        'SIGTERM lets running jobs finish within JOBS["GRACE"], a second one gives them back at '
+        "once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -67,6 +68,12 @@ class Command(rqworker.Command):
             raise CommandError(
                 "Not supported: --serializer: Redis holds JSON or nothing.", returncode=2
             )
+        for name in ("max_jobs", "max_idle_time"):
+            if options[name] is not None and options[name] < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise CommandError(
+                    f"{option} is a whole number from 1, not {options[name]}.", returncode=2
+                )
         unknown = [name for name in queues if name not in settings.RQ_QUEUES]
         if unknown:
             raise CommandError(
