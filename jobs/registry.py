@@ -46,18 +46,23 @@ def specs() -> list[JobSpec]:
     return [_spec_by_name[name] for name in sorted(_spec_by_name)]
 
 
-def shown_params(job_class: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def shown_params(job_class: str, params: object) -> dict[str, Any]:
     """Return the params of a row with the redacted ones hidden.
 
-    Of a class that this process doesn't know all are hidden: nobody can say which were secret.
+    Of a class that this process doesn't know all are hidden: nobody can say which were secret. None
+    are shown that aren't named, in a row that somebody wrote by hand: its attempts fail by it.
     """
     spec = find(job_class)
+    if not isinstance(params, Mapping):
+        return {}
     if spec is None:
         return dict.fromkeys(params, "[hidden: unknown job class]")
     return spec.params.redacted(params)
 
 
-def secrets(job_class: str, params: Mapping[str, Any]) -> list[str]:
+def secrets(job_class: str, params: object) -> list[str]:
     """Return the texts of a row's params that must not be shown, for `json_values.scrubbed`."""
     spec = find(job_class)
-    return [] if spec is None else spec.params.secrets(params)
+    if spec is None or not isinstance(params, Mapping):
+        return []
+    return spec.params.secrets(params)

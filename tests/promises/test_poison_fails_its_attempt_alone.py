@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from redis import Redis
 
 from jobs.models import JobAttempt
 from tests import wait
 from tests.jobs import Pid, Poison
+from tests.make import make_job
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process]
@@ -57,3 +59,18 @@ def test_the_jobs_around_it_complete_in_the_same_runner(workers: Workers) -> Non
         assert len(attempt.traceback.encode()) <= MAX_ERROR_BYTES
         assert 0 < len(poisons[what].error) < MAX_LINE
         assert "\n" not in poisons[what].error
+
+
+def test_params_that_somebody_wrote_by_hand_hold_up_no_other_job(
+    workers: Workers, redis: Redis
+) -> None:
+    poisons = [make_job(params=params) for params in ([1], "text", 3)]
+    job = make_job(params={"value": "after them"})
+
+    # Never pushed: all of them are the relay's.
+    workers.start("default", lost_after=0.5)
+
+    wait.until_status(job, "completed")
+    for poison in poisons:
+        wait.until_status(poison, "retrying", "failed")
+        assert JobAttempt.objects.filter(job=poison).exists()
