@@ -13,6 +13,7 @@ from uuid import UUID
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import OutOfMemoryError
 from rq.version import VERSION
 
 from jobs.broker import keys
@@ -102,7 +103,11 @@ def record_start(
             pipe.sadd(keys.worker_executions(worker_name), execution)
             pipe.hdel(keys.claims(worker_id), str(item.job_id))
         pipe.hset(keys.worker(worker_name), "state", "busy")
-        pipe.execute()
+        try:
+            pipe.execute()
+        except OutOfMemoryError:
+            client.hdel(keys.claims(worker_id), *(str(item.job_id) for item in started))
+            raise
 
 
 def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> None:
@@ -128,6 +133,21 @@ def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> No
                     pipe.delete(keys.entry(item.job_id))
             pipe.hincrbyfloat(keys.worker(worker_name), "total_working_time", item.working_seconds)
         _forget_expired(pipe, {item.queue for item in ended})
+        try:
+            pipe.execute()
+        except OutOfMemoryError:
+            _make_room(client, worker_name, ended)
+            raise
+
+
+def _make_room(client: Redis, worker_name: str, ended: Sequence[Ended]) -> None:
+    # A Redis that is full still deletes; it would stay full if what has ended stayed in it.
+    with client.pipeline(transaction=True) as pipe:
+        for item in ended:
+            execution = f"{item.job_id}:{item.claim}"
+            pipe.zrem(keys.started(item.queue), execution)
+            pipe.srem(keys.worker_executions(worker_name), execution)
+            pipe.delete(keys.execution(item.job_id, item.claim), keys.entry(item.job_id))
         pipe.execute()
 
 

@@ -122,3 +122,25 @@ def test_a_worker_that_starts_while_redis_hangs_works_once_it_goes_on(
     for job in jobs:
         wait.until_status(job, "completed")
     assert worker.process.poll() is None
+
+
+def test_a_full_redis_is_worked_empty_and_then_takes_jobs_again(
+    workers: Workers, own_redis: OwnRedis
+):
+    redis = client.for_work()
+    waiting = [Echo.dispatch(value="waits already") for _ in range(20)]
+    redis.config_set("maxmemory-policy", "noeviction")
+    redis.config_set("maxmemory", "1")
+    refused = Echo.dispatch(value="finds no room")
+
+    workers.start("default", **QUICK)
+
+    for job in waiting:
+        wait.until_status(job, "completed")
+    wait.until(
+        "an end of all that was there", lambda: not [*redis.scan_iter("rq:job:*", count=1_000)]
+    )
+    assert not [*redis.scan_iter("jobs:claims:*", count=1_000)]
+    redis.config_set("maxmemory", "0")
+    wait.until_status(refused, "completed")
+    assert JobAttempt.objects.count() == 21
