@@ -16,6 +16,8 @@ from jobs.models import JobWorker, clock
 from jobs.models.job_status import new_job_id
 from jobs.processes import birthmark
 
+MAX_RELEASE = 100  # characters; of job_workers.release
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
@@ -45,7 +47,7 @@ def describe_this_process(name: str, queues: tuple[str, ...], concurrency: int) 
         name=name,
         queues=queues,
         concurrency=concurrency,
-        release=os.environ.get("RELEASE", ""),
+        release=os.environ.get("RELEASE", "")[:MAX_RELEASE],
         host=socket.gethostname(),
         pid=os.getpid(),
         birthmark=birthmark.of_this_process(),

@@ -97,6 +97,14 @@ def test_a_name_left_by_a_killed_worker_is_taken_over_with_its_jobs(workers: Wor
     assert JobWorker.objects.filter(name="alpha", dead_at=None).count() == 1
 
 
+def test_a_long_release_is_cut_and_a_long_name_is_kept(workers: Workers, monkeypatch) -> None:
+    monkeypatch.setenv("RELEASE", "r" * 150)
+
+    worker = workers.start("default", "--name", "n" * 200)
+
+    assert (worker.row.name, worker.row.release) == ("n" * 200, "r" * 100)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -108,6 +116,8 @@ def test_a_name_left_by_a_killed_worker_is_taken_over_with_its_jobs(workers: Wor
         (("default", "--worker-class", "rq.SimpleWorker"), "no Supervisor"),
         (("default", "--max-jobs", "0"), "--max-jobs is a whole number from 1, not 0."),
         (("default", "--max-idle-time", "-1"), "--max-idle-time is a whole number from 1"),
+        (("default", "--name", "n" * 201), "--name: up to 200 characters"),
+        (("default", "--name", "two\nlines"), "--name: up to 200 characters"),
     ],
 )
 def test_what_would_break_a_promise_is_refused(

@@ -15,6 +15,7 @@ from jobs.processes import mother
 from jobs.worker.supervisor import ENTRIES, Supervisor
 
 MAX_CONCURRENCY = 64
+MAX_NAME = 200  # characters; of job_workers.name
 # Options of django-rq's command that can't be given, and why.
 _REFUSED = {
     "with_scheduler": "--with-scheduler: schedules run in `manage.py rqscheduler`.",
@@ -74,6 +75,10 @@ class Command(rqworker.Command):
                 raise CommandError(
                     f"{option} is a whole number from 1, not {options[name]}.", returncode=2
                 )
+        if len(options["name"] or "") > MAX_NAME or not (options["name"] or "").isprintable():
+            raise CommandError(
+                f"--name: up to {MAX_NAME} characters that can be printed.", returncode=2
+            )
         unknown = [name for name in queues if name not in settings.RQ_QUEUES]
         if unknown:
             raise CommandError(
