@@ -20,7 +20,7 @@ from jobs import conf
 from jobs.maintenance import leader, prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes import channel
-from jobs.processes.connection import unit_of_work
+from jobs.processes.connection import LOCK_MILLISECONDS, configure, unit_of_work
 from jobs.processes.outage import Outage, Outages, is_away
 
 logger = logging.getLogger("jobs.maintenance")
@@ -207,7 +207,8 @@ def main(end: socket.socket, config: Mapping[str, Any]) -> None:
     """
     stop = threading.Event()
     threading.Thread(target=_await_parent, args=(end, stop), daemon=True).start()
-    _let_statements_end_with_us()
+    # A statement ends with us; and a row that somebody holds locked must not hold up all duties.
+    configure(connection, client_connection_check_interval=1000, lock_timeout=LOCK_MILLISECONDS)
     run(stop, UUID(str(config["worker_id"])), str(config["name"]), say_alive=_Voice(end).say_alive)
 
 
@@ -220,13 +221,6 @@ class _Voice:
         if time.monotonic() - self._said_at >= _ALIVE_SECONDS:
             self._said_at = time.monotonic()
             channel.mention(self._end, {"say": "alive"})
-
-
-def _let_statements_end_with_us() -> None:
-    if not conf.current().behind_pooler:
-        options = connection.settings_dict.setdefault("OPTIONS", {})
-        watched = "-c client_connection_check_interval=1000"
-        options["options"] = f"{options.get('options', '')} {watched}".strip()
 
 
 def _await_parent(end: socket.socket, stop: threading.Event) -> None:

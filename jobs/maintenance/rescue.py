@@ -118,12 +118,13 @@ def _why(worker: JobWorker | None) -> str:
 
 
 def _orphans() -> str:
-    # By `job_statuses_living`: as many rows as there are running jobs.
+    # By `job_statuses_living`: as many rows as there are running jobs. One that somebody holds
+    # locked has its turn in a later pass.
     return f"""
         SELECT j.* FROM job_statuses j LEFT JOIN job_workers w ON w.id = j.worker_id
         WHERE j.status = 'started' AND (w.id IS NULL OR w.dead_at IS NOT NULL
             OR w.stopped_at <= {clock.WALL} - make_interval(secs => %s))
-        ORDER BY j.id LIMIT %s
+        ORDER BY j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED
     """
 
 

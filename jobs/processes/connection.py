@@ -11,8 +11,12 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
+from jobs import conf
+
 # A connection idle for longer is asked whether it still stands: one round trip. A busy one isn't.
 CHECK_AFTER_SECONDS = 5.0
+# So long whoever watches over others waits for a row or a table that is locked.
+LOCK_MILLISECONDS = 1_000
 
 
 class _LastUse(threading.local):
@@ -41,6 +45,20 @@ def unit_of_work() -> Iterator[None]:
             if not _is_clean(connection):
                 discard(connection)
         _last_use.at = time.monotonic()
+
+
+def configure(connection: BaseDatabaseWrapper, **settings: int) -> None:
+    """Have sessions that `connection` opens from now on begin with these; behind a pooler none.
+
+    Args:
+        connection: Not yet open. All threads of a process share its alias's configuration.
+        settings: PostgreSQL's parameters; times in milliseconds.
+    """
+    if conf.current().behind_pooler:
+        return
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    words = [options.get("options", ""), *(f"-c {name}={settings[name]}" for name in settings)]
+    options["options"] = " ".join(words).strip()
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:

@@ -57,10 +57,7 @@ class Side:
     @staticmethod
     def _open() -> BaseDatabaseWrapper:
         wrapper: BaseDatabaseWrapper = connection.copy("side")
-        if not conf.current().behind_pooler:
-            options = wrapper.settings_dict.setdefault("OPTIONS", {})
-            bounds = "-c lock_timeout=1000 -c statement_timeout=3000"
-            options["options"] = f"{options.get('options', '')} {bounds}".strip()
+        connections.configure(wrapper, lock_timeout=1000, statement_timeout=3000)
         return wrapper
 
 

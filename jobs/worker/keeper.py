@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 
 from jobs import conf
 from jobs.broker import claim, client, registries
 from jobs.broker.push import Key, Value, rq_time
 from jobs.errors import NameTaken, NameUnclear, WorkerLost
 from jobs.maintenance import leader, rescue
-from jobs.processes.connection import unit_of_work
+from jobs.processes.connection import LOCK_MILLISECONDS, configure, unit_of_work
 from jobs.processes.outage import Outages
 from jobs.worker import losses, registration
 from jobs.worker.inbox import Event
@@ -48,6 +48,8 @@ class Keeper(threading.Thread):
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._worker_id: UUID | None = None
+        self._beat_at = 0.0  # time.monotonic(): when to beat next
+        self._is_behind = False  # a task has failed, and is to be repeated
         self._suspects: frozenset[Held] = frozenset()
         self._strays: frozenset[str] = frozenset()
         self._birth = datetime.now(UTC)
@@ -69,6 +71,8 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Be the thread."""
+        # What it settles may be locked for long, and its heart must beat meanwhile.
+        configure(connection, lock_timeout=LOCK_MILLISECONDS)
         try:
             self._keep()
         finally:
@@ -77,13 +81,10 @@ class Keeper(threading.Thread):
     def _keep(self) -> None:
         if not self.register():
             return
-        next_beat = time.monotonic()
         while True:
-            # In its last seconds a worker needs no heartbeat, and has no time to wait for Redis.
-            if time.monotonic() >= next_beat and not self._closing.is_set():
-                next_beat = time.monotonic() + self._beat()
+            self._beat_if_due()
             try:
-                task = self._tasks.get(timeout=max(0.0, next_beat - time.monotonic()))
+                task = self._tasks.get(timeout=max(0.0, self._beat_at - time.monotonic()))
             except queue.Empty:
                 continue
             if task is None:
@@ -133,16 +134,30 @@ class Keeper(threading.Thread):
                 with postgresql.question(), unit_of_work():
                     task()
             except (DatabaseError, InterfaceError) as error:
+                self._is_behind = True
                 self._pause(postgresql.failed(error))
             else:
+                self._is_behind = False
                 postgresql.answered()
                 return
 
     def _pause(self, seconds: float) -> None:
         if self._closing.is_set():
             time.sleep(min(seconds, HURRY_SECONDS))
-        else:
-            self._closing.wait(seconds)
+            return
+        until = time.monotonic() + seconds
+        # What fails may be this task alone, for as long as somebody holds its row locked.
+        while not self._closing.is_set() and (left := until - time.monotonic()) > 0:
+            self._beat_if_due()
+            if self._worker_id is not None:
+                left = min(left, max(0.0, self._beat_at - time.monotonic()))
+            self._closing.wait(left)
+
+    def _beat_if_due(self) -> None:
+        # In its last seconds a worker needs no heartbeat, and has no time to wait for Redis.
+        is_due = time.monotonic() >= self._beat_at and self._worker_id is not None
+        if is_due and not self._closing.is_set():
+            self._beat_at = time.monotonic() + self._beat()
 
     def _beat(self) -> float:
         """Renew the heartbeat; return in how many seconds to do so again."""
@@ -175,7 +190,8 @@ class Keeper(threading.Thread):
             elif str(row.job_id) not in self.announced:
                 orphans.add(row)
         # Seen once it may have started or ended this very moment; seen twice nobody runs it.
-        losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
+        if not self._is_behind:  # else what is to be repeated may know better how they ended
+            losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
         self._suspects = frozenset(orphans)
 
     def _tend_redis(self) -> None:

@@ -24,7 +24,7 @@ from jobs.lifecycle.start import start
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes import channel
-from jobs.processes.connection import discard, unit_of_work
+from jobs.processes.connection import configure, discard, unit_of_work
 from jobs.processes.outage import Outages
 from jobs.statuses import Status
 from jobs.worker import forks, plain, run
@@ -91,8 +91,7 @@ def _mark_connection(orders: Orders) -> None:
     options = connection.settings_dict.setdefault("OPTIONS", {})
     options["application_name"] = application_name(orders.worker_id, os.getpid())
     # A killed runner's statement ends within a second; without it PostgreSQL would finish it first.
-    watched = "-c client_connection_check_interval=1000"
-    options["options"] = f"{options.get('options', '')} {watched}".strip()
+    configure(connection, client_connection_check_interval=1000)
 
 
 @dataclass(slots=True, kw_only=True)

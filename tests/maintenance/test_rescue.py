@@ -24,6 +24,7 @@ from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobAttempt, JobStatus, JobWorker
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
+from tests.others import at_once, elsewhere
 
 pytestmark = [
     pytest.mark.redis,
@@ -303,6 +304,19 @@ def test_a_started_row_whose_worker_has_no_record_is_settled():
     (settled,) = rescue.settle_orphans()
 
     assert (settled.job_id, settled.status) == (job.id, Status.RETRYING)
+
+
+def test_an_orphan_that_somebody_holds_locked_holds_up_no_other():
+    worker = make_worker()
+    held, free = started(worker), started(worker)
+    JobWorker.objects.update(dead_at=timezone.now())
+    with elsewhere() as cursor:
+        cursor.execute("SELECT 1 FROM job_statuses WHERE id = %s FOR UPDATE", [held.id])
+
+        rescued = at_once(rescue.settle_orphans).result(20)
+
+        assert [done.job_id for done in rescued] == [free.id]
+    assert [done.job_id for done in rescue.settle_orphans()] == [held.id]
 
 
 def test_with_redis_down_the_rows_are_settled_and_redis_is_cleared_later(

@@ -107,6 +107,24 @@ def test_a_job_that_cuts_its_runner_off_takes_no_other_along(workers: Workers, h
     assert (other.status, other.losses) == ("completed", 0)
 
 
+def test_a_row_that_somebody_holds_locked_makes_no_worker_silent(workers: Workers) -> None:
+    # The keeper can't settle the lost attempt for as long, and must beat all the same.
+    worker = workers.start("default", "--concurrency", "2", lease=6.0, heartbeat=0.5)
+    other, job = Sleep.dispatch(seconds=12), Sleep.dispatch(seconds=60)
+    wait.until_status(other, "started")
+    wait.until_status(job, "started")
+    runner = pid_of_runner(worker, job)
+    with locked(job):
+        os.kill(runner, signal.SIGKILL)
+
+        wait.until_status(other, "completed", "retrying", "failed")
+
+        assert (other.status, other.losses, worker.row.dead_at) == ("completed", 0, None)
+    wait.until_status(job, "retrying")
+    assert (job.attempt, job.losses) == (1, 1)
+    assert job.error.startswith("WorkerLost: The runner was killed by SIGKILL")
+
+
 def test_what_it_had_claimed_and_not_begun_is_given_back_unspent(workers: Workers) -> None:
     # Nor do two heartbeats pass, after which a stray claim is put back.
     workers.start("default", heartbeat=60.0, **LONG)
