@@ -28,7 +28,10 @@ class Mother:
     end: socket.socket
 
     def fork(self, kind: str, **config: object) -> None:
-        """Ask for a child of this kind; `{"forked": pid, ...}` with its socket comes back."""
+        """Ask for a child of this kind; `{"forked": pid, ...}` with its socket comes back.
+
+        Or `{"unforked": why, ...}`, where there is no room for one.
+        """
         channel.send(self.end, {"kind": kind, **config})
 
     def reap_adopted(self) -> None:
@@ -123,10 +126,18 @@ class _Mother:
                 self._fork(message, (wake_read, wake_write))
 
     def _fork(self, message: channel.Message, own: tuple[socket.socket, ...]) -> None:
-        supervisors, childs = channel.pair()
         my_pid = os.getpid()
         kind = str(message["kind"])
-        pid = os.fork()
+        ends: tuple[socket.socket, ...] = ()
+        try:
+            supervisors, childs = ends = channel.pair()
+            pid = os.fork()
+        except OSError as error:
+            # Too many processes or files, perhaps a job's; her other children must not die of that.
+            for end in ends:
+                end.close()
+            channel.send(self.end, {**message, "unforked": str(error)})
+            return
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -147,6 +147,8 @@ class Crew:
             self._lose_mother()
         elif "forked" in message:
             self._place(message, fds)
+        elif "unforked" in message:
+            self._nursery.try_later(message, may_fork=not self._stop.has_begun)
         else:
             self._bury(message)
 

@@ -65,10 +65,21 @@ class Nursery:
 
     def place(self, message: channel.Message, fds: list[int]) -> Slot:
         """Put the child that the mother has forked into its slot."""
-        index = message["index"]
-        slot = self.duties if index < 0 else self.runners[index]
+        slot = self._slot_of(message)
         slot.place(message["forked"], socket.socket(fileno=fds[0]))
         return slot
+
+    def try_later(self, message: channel.Message, *, may_fork: bool) -> None:
+        """Note that there was no room for a child, and when to ask for it again."""
+        slot = self._slot_of(message)
+        slot.failures += 1
+        delay = _delay_seconds(slot.failures)
+        logger.error("No child could be forked, again in %g s: %s", delay, message["unforked"])
+        slot.fork_at = time.monotonic() + delay if may_fork else None
+
+    def _slot_of(self, message: channel.Message) -> Slot:
+        index = message["index"]
+        return self.duties if index < 0 else self.runners[index]
 
     def find(self, pid: int) -> Slot | None:
         """Return the slot of the child with this pid."""
@@ -78,7 +89,7 @@ class Nursery:
         """Empty a dead child's slot, and note when the next one is due."""
         died_young = time.monotonic() - slot.forked_at < YOUNG_SECONDS and not slot.announced
         slot.failures = slot.failures + 1 if died_young and code else 0
-        delay = min(0.5 * 2**slot.failures, MAX_DELAY_SECONDS) if slot.failures else 0.0
+        delay = _delay_seconds(slot.failures)
         slot.empty()
         slot.fork_at = time.monotonic() + delay if may_fork else None
 
@@ -99,6 +110,10 @@ class Nursery:
             # Who waits for the dead hangs herself: nobody else could tell how they died.
             logger.error("The mother process did not report a death: killed")
             self._mother.kill()
+
+
+def _delay_seconds(failures: int) -> float:
+    return min(0.5 * 2.0 ** min(failures, 10), MAX_DELAY_SECONDS) if failures else 0.0
 
 
 def _silence_seconds() -> float:

@@ -179,3 +179,23 @@ def test_what_a_living_runner_has_claimed_since_a_death_stays_with_it(
 
     assert set(claim.held(redis, worker.id)) == {str(taken.id)}
     assert redis.lrange(keys.queue("default"), 0, -1) == [str(lost.id).encode()]
+
+
+def test_a_mother_that_can_fork_no_more_keeps_what_she_has(workers: Workers) -> None:
+    worker = workers.start("default", "--concurrency", "2")
+    both = wait.until("both runners", lambda: len(worker.runners()) == 2 and worker.runners())
+    job = jobs.Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+    mother = mother_of(worker)
+    limits = mother.rlimit(psutil.RLIMIT_NOFILE)
+    mother.rlimit(psutil.RLIMIT_NOFILE, (4, limits[1]))
+    dying = jobs.Crash.dispatch(how="killed")
+
+    worker.until_said("No child could be forked")
+    wait.until_status(dying, "failed")
+
+    mother.rlimit(psutil.RLIMIT_NOFILE, limits)
+    wait.until_status(jobs.Echo.dispatch(), "completed")
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == ("started", 1)
+    assert len({*both} & {*worker.runners()}) == 1
