@@ -48,7 +48,9 @@ class Crew:
         self._keeper = Keeper(identity, tell=self._inbox.tell, shown_seconds=options.shown_seconds)
         self._ears = Ears(identity.name, tell=self._inbox.tell)
         self._duties = self._nursery.duties
-        self._stop = Stop(self._slots, worker_name=identity.name)
+        self._stop = Stop(
+            self._slots, worker_name=identity.name, grace_seconds=options.grace_seconds
+        )
         self._ration = Ration(options.max_jobs)
         self._own_end = OwnEnd(options, slots=self._slots, ration=self._ration)
         self._code: int | None = None  # set when it is over

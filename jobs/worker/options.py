@@ -12,4 +12,5 @@ class Options:
     burst: bool = False  # until the queues are empty and no runner holds a job
     max_jobs: int | None = None  # over all runners
     max_idle_seconds: float | None = None
+    grace_seconds: float | None = None  # what a stop leaves running jobs; None: JOBS["GRACE"]
     shown_seconds: int = 480  # Redis forgets a silent worker after so long

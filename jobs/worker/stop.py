@@ -16,11 +16,20 @@ IDLE_SECONDS = 2.0  # an idle runner drains within so long, or is killed
 
 
 class Stop:
-    """The one stop of one worker; begins once, and ends when every runner has gone."""
+    """The one stop of one worker; begins once, and ends when every runner has gone.
 
-    def __init__(self, slots: Sequence[Slot], *, worker_name: str) -> None:
+    Args:
+        slots: The places of its runners.
+        worker_name: For the log.
+        grace_seconds: What running jobs have; None: JOBS["GRACE"].
+    """
+
+    def __init__(
+        self, slots: Sequence[Slot], *, worker_name: str, grace_seconds: float | None = None
+    ) -> None:
         self._slots = slots
         self._worker_name = worker_name
+        self._grace_seconds = grace_seconds
         self._asked = 0
         self._grace_until: float | None = None  # time.monotonic(); set when it begins
         self._has_interrupted = False
@@ -51,15 +60,17 @@ class Stop:
 
     def begin(self, reason: str) -> None:
         """Have the runners claim nothing more and end after their job."""
-        grace = conf.current().grace
+        grace_seconds = self._grace_seconds
+        if grace_seconds is None:
+            grace_seconds = conf.current().grace.total_seconds()
         logger.info(
             "Worker %s stops: %s. %d job(s) running, they have %g s",
             self._worker_name,
             reason,
             sum(slot.job is not None for slot in self._slots),
-            grace.total_seconds(),
+            grace_seconds,
         )
-        self._grace_until = time.monotonic() + grace.total_seconds()
+        self._grace_until = time.monotonic() + grace_seconds
         for slot in self._slots:
             slot.fork_at = None
             slot.say(say="drain")

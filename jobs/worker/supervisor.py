@@ -29,6 +29,7 @@ class Supervisor(Worker):
         queues: As rq's; their order is their priority.
         name: A label; default: host, pid and a random part.
         concurrency: How many runners.
+        grace_seconds: What a stop leaves running jobs; default: JOBS["GRACE"].
         mother: Forked before this process had a socket or a thread; default: forked now.
         kwargs: As rq's. Any serializer is replaced by JSON.
     """
@@ -39,6 +40,7 @@ class Supervisor(Worker):
         name: str | None = None,
         *args: Any,
         concurrency: int = 1,
+        grace_seconds: float | None = None,
         mother: Mother | None = None,
         **kwargs: Any,
     ) -> None:
@@ -46,6 +48,7 @@ class Supervisor(Worker):
         super().__init__(queues, name or _default_name(), *args, **kwargs)
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._concurrency = concurrency
+        self._grace_seconds = grace_seconds
         self._mother = mother
 
     def work(  # noqa: PLR0913, PLR0917 - rq's signature
@@ -74,6 +77,7 @@ class Supervisor(Worker):
                 burst=burst,
                 max_jobs=max_jobs if left is None else left,
                 max_idle_seconds=max_idle_time,
+                grace_seconds=self._grace_seconds,
                 shown_seconds=self.worker_ttl + 60,
             ),
         ).run()

@@ -99,6 +99,18 @@ def test_a_stop_gives_a_long_job_back_unspent(workers: Workers) -> None:
     assert job.attempt == 1
 
 
+def test_the_grace_of_one_worker_may_differ_from_the_settings(workers: Workers) -> None:
+    worker = workers.start("default", "--grace", "0.5", grace=600)
+    job = jobs.Sleep.dispatch(seconds=60)
+    wait.until_status(job, "started")
+
+    assert worker.stop() == 0
+
+    job.refresh_from_db()
+    assert (job.status, job.interruptions) == ("queued", 1)
+    assert "1 job(s) running, they have 0.5 s" in worker.log
+
+
 def test_a_second_signal_does_not_wait_for_the_grace(workers: Workers) -> None:
     worker = workers.start("default", grace=600)
     job = jobs.Sleep.dispatch(seconds=60)

@@ -25,8 +25,13 @@ def refused(*arguments: str) -> str:
         check=False,
     )
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
     return done.stderr
+
+
+def refused_in_one_line(*arguments: str) -> str:
+    said = refused(*arguments)
+    assert len(said.strip().splitlines()) == 1
+    return said
 
 
 def test_high_is_emptied_before_low(workers: Workers) -> None:
@@ -80,7 +85,7 @@ def test_a_worker_at_a_long_job_is_not_idle(workers: Workers) -> None:
 def test_a_name_of_a_living_worker_is_refused_with_one_line(workers: Workers) -> None:
     workers.start("default", "--name", "alpha")
 
-    assert "A living worker is named 'alpha'" in refused("default", "--name", "alpha")
+    assert "A living worker is named 'alpha'" in refused_in_one_line("default", "--name", "alpha")
 
 
 def test_a_name_left_by_a_killed_worker_is_taken_over_with_its_jobs(workers: Workers) -> None:
@@ -123,7 +128,12 @@ def test_a_long_release_is_cut_and_a_long_name_is_kept(workers: Workers, monkeyp
 def test_what_would_break_a_promise_is_refused(
     transactional_db: None, arguments: tuple[str, ...], says: str
 ) -> None:
-    assert says in refused(*arguments)
+    assert says in refused_in_one_line(*arguments)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "1e9", "soon"])
+def test_a_grace_is_a_number_of_seconds(transactional_db: None, seconds: str) -> None:
+    assert f"--grace: seconds from 0 to 86400, not '{seconds}'" in refused("--grace", seconds)
 
 
 def test_help_tells_of_concurrency(transactional_db: None) -> None:
@@ -137,4 +147,5 @@ def test_help_tells_of_concurrency(transactional_db: None) -> None:
     )
 
     assert "--concurrency N" in done.stdout
+    assert "--grace SECONDS" in done.stdout
     assert "--burst" in done.stdout

@@ -15,6 +15,7 @@ from jobs.processes import mother
 from jobs.worker.supervisor import ENTRIES, Supervisor
 
 MAX_CONCURRENCY = 64
+MAX_GRACE_SECONDS = 86_400
 MAX_NAME = 200  # characters; of job_workers.name
 # Options of django-rq's command that can't be given, and why.
 _REFUSED = {
@@ -31,12 +32,11 @@ class Command(rqworker.Command):
     help = (
         "Runs jobs from the given queues, the first one first; without names from `default`. "
         "Example: manage.py rqworker high low --concurrency 4. "
-        'SIGTERM lets running jobs finish within JOBS["GRACE"], a second one gives them back at '
-        "once."
+        "SIGTERM lets running jobs finish within the --grace, a second one gives them back at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add --concurrency to django-rq's options."""
+        """Add --concurrency and --grace to django-rq's options."""
         super().add_arguments(parser)
         parser.add_argument(
             "--concurrency",
@@ -44,6 +44,14 @@ class Command(rqworker.Command):
             default=1,
             metavar="N",
             help="How many jobs to run at once, each in a process of its own (default: 1).",
+        )
+        parser.add_argument(
+            "--grace",
+            type=_grace,
+            metavar="SECONDS",
+            help="What a stop leaves running jobs before they are interrupted and given back; keep "
+            'it below what your process manager waits before it kills (default: JOBS["GRACE"], '
+            "25).",
         )
 
     def handle(self, *args: str, **options: Any) -> None:
@@ -57,7 +65,10 @@ class Command(rqworker.Command):
                 returncode=2,
             )
         options["worker_class"] = partial(
-            worker_class, concurrency=options.pop("concurrency"), mother=mother.start(ENTRIES)
+            worker_class,
+            concurrency=options.pop("concurrency"),
+            grace_seconds=options.pop("grace"),
+            mother=mother.start(ENTRIES),
         )
         super().handle(*(args or ("default",)), **options)
 
@@ -92,3 +103,13 @@ def _concurrency(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_CONCURRENCY:
         raise ArgumentTypeError(f"a whole number from 1 to {MAX_CONCURRENCY}, not {text!r}")
     return int(text)
+
+
+def _grace(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_GRACE_SECONDS:
+        raise ArgumentTypeError(f"seconds from 0 to {MAX_GRACE_SECONDS}, not {text!r}")
+    return seconds
