@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models.expressions import RawSQL
 
 from jobs import conf
@@ -48,7 +48,12 @@ def rescue(watch: HeartbeatWatch, go_on: Callable[[], bool] = _yes) -> list[Sett
     for worker_id, heartbeat_at in watch.look().items():
         if not go_on():
             return []
-        _declare_dead(worker_id, heartbeat_at)
+        try:
+            _declare_dead(worker_id, heartbeat_at)
+        except DatabaseError:
+            # A lock or a full disk: what refuses us this write may have refused them theirs.
+            watch.begin_anew()
+            raise
     settled = settle_orphans(go_on)
     for clear in (lambda: leavings.clear(_departed()), leavings.show_ends):
         if go_on():

@@ -52,6 +52,10 @@ class HeartbeatWatch:
             if begun_at - beat.seen_since >= lease_seconds
         }
 
+    def begin_anew(self) -> None:
+        """Forget what has been seen: it may be the database that keeps heartbeats from coming."""
+        self.answered_at = None
+
     def _remember(self, heartbeat_by_worker: dict[UUID, datetime], now: float) -> None:
         known = self.beat_by_worker
         self.beat_by_worker = {

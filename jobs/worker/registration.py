@@ -132,8 +132,10 @@ def _is_alive(other: JobWorker, identity: Identity) -> bool:
 def beat(worker_id: UUID, runners: list[dict[str, Any]]) -> bool:
     """Renew the worker's heartbeat; False when it has been declared dead, which it stays."""
     with connection.cursor() as cursor:
+        # Where the row is locked it waits in line, before the leader that finds it silent.
         cursor.execute(
             f"""
+            SET LOCAL lock_timeout = 0;
             UPDATE job_workers SET heartbeat_at = {clock.WALL}, runners = %s::jsonb
             WHERE id = %s AND dead_at IS NULL
             """,

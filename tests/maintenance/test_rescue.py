@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -304,6 +304,23 @@ def test_a_started_row_whose_worker_has_no_record_is_settled():
     (settled,) = rescue.settle_orphans()
 
     assert (settled.job_id, settled.status) == (job.id, Status.RETRYING)
+
+
+def test_who_can_declare_nobody_dead_has_seen_nothing():
+    worker, eyes = make_worker(), Eyes()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        with pytest.raises(DatabaseError):
+            eyes.rescue_for(60)
+        cursor.execute("SET default_transaction_read_only = off")
+
+    eyes.rescue_for(20)
+
+    worker.refresh_from_db()
+    assert worker.dead_at is None
+    eyes.rescue_for(20)
+    worker.refresh_from_db()
+    assert worker.dead_at is not None
 
 
 def test_an_orphan_that_somebody_holds_locked_holds_up_no_other():
