@@ -308,10 +308,11 @@ def test_a_started_row_whose_worker_has_no_record_is_settled():
 
 def test_who_can_declare_nobody_dead_has_seen_nothing():
     worker, eyes = make_worker(), Eyes()
+    eyes.rescue_for(25)
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
-        with pytest.raises(DatabaseError):
-            eyes.rescue_for(60)
+        with pytest.raises(DatabaseError, match="cannot execute UPDATE"):
+            eyes.rescue_for(30)
         cursor.execute("SET default_transaction_read_only = off")
 
     eyes.rescue_for(20)
