@@ -22,6 +22,9 @@ logger = logging.getLogger("jobs.dispatch")
 
 breaker = Breaker()
 
+# What `entry_of` reads of a row; the others may stay in the table.
+PUSHED = ("id", "queue", "claim", "job_class", "params", "created_at")
+
 
 def entry_of(job: JobStatus) -> Entry:
     """Return what Redis is told of `job`: id and claim; redacted params for the dashboard."""
@@ -101,7 +104,10 @@ def push(jobs: Sequence[JobStatus], *, at_head: bool = False, may_wait: bool = F
 
 
 def withdraw_on_commit(jobs: Sequence[JobStatus]) -> None:
-    """Take what the dashboard shows of ended or cancelled `jobs` out of Redis after the commit."""
+    """Take what the dashboard shows of ended or cancelled `jobs` out of Redis after the commit.
+
+    Reads `id` and `queue` of them.
+    """
     ids_by_queue: dict[str, list[UUID]] = {}
     for job in jobs:
         ids_by_queue.setdefault(job.queue, []).append(job.id)
@@ -110,7 +116,10 @@ def withdraw_on_commit(jobs: Sequence[JobStatus]) -> None:
 
 
 def stop_on_commit(jobs: Sequence[JobStatus]) -> None:
-    """Tell the workers of started `jobs` to stop them, after the commit."""
+    """Tell the workers of started `jobs` to stop them, after the commit.
+
+    Reads `id`, `claim` and the name of the worker of them.
+    """
     stops = [
         commands.Stop(worker_name=job.worker.name, job_id=job.id, claim=job.claim)
         for job in jobs

@@ -61,7 +61,8 @@ def ended(endings: Sequence[Ending], *, worker_name: str) -> None:
     ]
     if given_back:
         jobs = JobStatus.objects.filter(id__in=given_back, status=Status.QUEUED)
-        outbox.push(list(jobs.order_by("due_at", "id")), at_head=True)
+        jobs = jobs.only(*outbox.PUSHED).order_by("due_at", "id")
+        outbox.push(list(jobs), at_head=True)
 
 
 def _show(write: Callable[[Client], None]) -> None:

@@ -66,7 +66,8 @@ def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
             error="",
             progress=None,
         )
-        jobs = list(JobStatus.objects.filter(id__in=moved).order_by("id"))
+        rows = JobStatus.objects.filter(id__in=moved).only(*outbox.PUSHED, "status")
+        jobs = list(rows.order_by("id"))
         outbox.withdraw_on_commit(jobs)
         outbox.push_on_commit(jobs)
     return jobs
@@ -117,8 +118,11 @@ def _cancel(
             **request,
         )
         asked = named.request_cancel(request)
-        outbox.withdraw_on_commit(list(JobStatus.objects.filter(id__in=moved)))
-        outbox.stop_on_commit(list(JobStatus.objects.filter(id__in=asked).select_related("worker")))
+        # Of each a few words: a whole row may be two megabytes.
+        ended = JobStatus.objects.filter(id__in=moved).only("id", "queue")
+        outbox.withdraw_on_commit(list(ended))
+        running = JobStatus.objects.filter(id__in=asked).select_related("worker")
+        outbox.stop_on_commit(list(running.only("id", "claim", "worker__name")))
     return moved, asked
 
 

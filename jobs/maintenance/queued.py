@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from jobs import conf
+from jobs.dispatch import outbox
 from jobs.models import JobStatus, clock, locking
 from jobs.statuses import Status, sources
 
@@ -18,7 +19,7 @@ TIMED = sources(Status.QUEUED) & {Status.SCHEDULED, Status.RETRYING}
 
 
 # What a push needs of a row, and its place in the order; the others are left in the table.
-PUSHED = ("id", "queue", "claim", "job_class", "params", "created_at", "due_at")
+PUSHED = (*outbox.PUSHED, "due_at")
 
 
 class Queued(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
 from jobs.broker import keys
@@ -10,7 +12,7 @@ from jobs.lifecycle import control
 from jobs.models import JobAttempt
 from jobs.statuses import TERMINAL, Status
 from tests import others
-from tests.make import make_attempt, make_job
+from tests.make import make_attempt, make_job, make_worker
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
@@ -64,6 +66,27 @@ def test_a_reason_is_kept_in_one_line_that_postgresql_can_hold(redis: Redis) -> 
     job.refresh_from_db()
     assert job.cancel_reason == "wrong INFO file?\N{REPLACEMENT CHARACTER}"
     assert job.error == f"cancelled by alice: {job.cancel_reason}"
+
+
+def test_what_is_large_stays_in_the_table(redis: Redis) -> None:
+    ended = make_job(status=Status.FAILED)
+    waiting, started = make_job(), make_job(status=Status.STARTED, worker=make_worker())
+
+    with CaptureQueriesContext(connection) as to_retry:
+        control.retry([ended.id], by="alice")
+    with CaptureQueriesContext(connection) as to_cancel:
+        control.cancel([waiting.id, started.id], by="alice")
+
+    assert read("result", to_retry) == []
+    assert len(read("params", to_retry)) == 1, "once, for the push"
+    assert read("result", to_cancel) == read("params", to_cancel) == []
+    assert len(read("name", to_cancel)) == 1, "the worker's, once, for the stop"
+
+
+def read(column: str, queries: CaptureQueriesContext) -> list[str]:
+    """Return the statements that select `column`."""
+    texts = [query["sql"] for query in queries.captured_queries]
+    return [sql for sql in texts if sql.startswith("SELECT") and f'"{column}"' in sql]
 
 
 def test_a_started_job_is_asked(redis: Redis) -> None:
