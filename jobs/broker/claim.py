@@ -19,6 +19,7 @@ logger = logging.getLogger("jobs.broker")
 
 # Then a runner that is to stop must hear of it.
 MAX_ODD = 10_000
+_SAID = 5  # of the entries that were put aside, in the log
 
 # What rq takes for an id; anything longer was put there to do harm.
 _ENTRY_ID = re.compile(rb"[A-Za-z0-9_-]{1,200}")
@@ -111,19 +112,35 @@ def take(
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list += [keys.SUSPENDED, keys.ODD]
-    for _ in range(MAX_ODD):
-        raw, odd = _script(client, _TAKE)(keys=key_list, args=[count, *queues])
-        for queue, start in zip(odd[::2], odd[1::2], strict=True):
-            logger.error(
-                "An entry of queue %s is no id and was put aside, into %s: %r",
-                queue.decode(),
-                keys.ODD,
-                start,
-            )
-        if raw or not odd:
-            texts = [item.decode() for item in raw]
-            return list(zip(texts[::2], texts[1::2], strict=True))
-    return []
+    count_aside, first = 0, list[bytes]()  # of the latter queue and start in turns
+    try:
+        for _ in range(MAX_ODD):
+            raw, odd = _script(client, _TAKE)(keys=key_list, args=[count, *queues])
+            count_aside += len(odd) // 2
+            first += odd[: 2 * _SAID - len(first)]
+            if raw or not odd:
+                texts = [item.decode() for item in raw]
+                return list(zip(texts[::2], texts[1::2], strict=True))
+        return []
+    finally:
+        # Once for all of them, and also when Redis has gone away meanwhile.
+        if count_aside:
+            _tell_aside(count_aside, first)
+
+
+def _tell_aside(count: int, first: Sequence[bytes]) -> None:
+    said = [
+        f"of queue {queue.decode()}: {start!r}"
+        for queue, start in zip(first[::2], first[1::2], strict=True)
+    ]
+    if count > len(said):
+        said.append(f"and {count - len(said)} more")
+    logger.error(
+        "Entries that can be no id were put aside, into %s (%d): %s",
+        keys.ODD,
+        count,
+        "; ".join(said),
+    )
 
 
 def wait(client: Redis, queues: Sequence[str], *, seconds: float) -> None:

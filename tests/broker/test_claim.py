@@ -88,8 +88,27 @@ def test_what_can_be_no_id_is_put_aside_and_the_next_is_taken(
     assert redis.lrange(keys.ODD, 0, -1) == [b"high " + odd[:1000]] * 2
     assert 0 < redis.ttl(keys.ODD) <= 86_400
     said = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(said) == 2
-    assert all(len(record.getMessage()) < 400 for record in said)
+    assert len(said) == 1
+    assert (
+        f"can be no id were put aside, into {keys.ODD} (2): of queue high: " in said[0].getMessage()
+    )
+    assert said[0].getMessage().count(f"of queue high: {odd[:60]!r}") == 2
+    assert len(said[0].getMessage()) < 400
+
+
+def test_a_queue_full_of_garbage_is_told_in_one_line(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+):
+    redis.rpush(keys.queue("high"), *[f"? {number}" for number in range(300)], "good")
+
+    assert claim.take(redis, ["high"], WORKER, count=64) == [("high", "good")]
+
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        f"Entries that can be no id were put aside, into {keys.ODD} (300): of queue high: b'? 0'; "
+        "of queue high: b'? 1'; of queue high: b'? 2'; of queue high: b'? 3'; "
+        "of queue high: b'? 4'; and 295 more"
+    )
 
 
 def test_a_queue_full_of_garbage_holds_nobody_for_ever(redis: Redis, monkeypatch):
