@@ -17,10 +17,10 @@ from jobs.maintenance.queued import Queued
 
 logger = logging.getLogger("jobs.maintenance")
 
-PROMOTED_AT_ONCE = 500
+PROMOTED_AT_ONCE = 100  # read with their params, of up to a megabyte each
 COMPARED = 200  # rows of a queue, the oldest, that a pass compares with their entries
 PAGE = 500  # rows of a queue that a check of all compares at once
-PUSHED_AT_ONCE = 100  # a whole row may be a megabyte of params
+PUSHED_AT_ONCE = 100  # likewise
 
 
 def _yes() -> bool:

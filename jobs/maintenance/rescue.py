@@ -26,6 +26,10 @@ logger = logging.getLogger("jobs.maintenance")
 
 SETTLED_AT_ONCE = 500
 
+# What a settlement as lost reads of a row; params and result, a megabyte each, are left in the
+# table.
+_SETTLED = ("id", "job_class", "attempt", "max_attempts", "claim", "losses", "worker_id")
+
 
 def _yes() -> bool:
     return True
@@ -73,7 +77,8 @@ def rescue_worker(worker_id: UUID, error: WorkerLost) -> list[Settled]:
     """
     worker = JobWorker.objects.filter(id=worker_id)
     worker.filter(dead_at=None).update(dead_at=RawSQL(clock.WALL, ()))
-    settled = settle_lost(JobStatus.objects.filter(worker=worker_id, status=Status.STARTED), error)
+    jobs = JobStatus.objects.filter(worker=worker_id, status=Status.STARTED).only(*_SETTLED)
+    settled = settle_lost(jobs, error)
     try:
         leavings.clear(
             Departed(worker_id=row.id, name=row.name, queues=tuple(row.queues)) for row in worker
@@ -126,7 +131,8 @@ def _orphans() -> str:
     # By `job_statuses_living`: as many rows as there are running jobs. One that somebody holds
     # locked has its turn in a later pass.
     return f"""
-        SELECT j.* FROM job_statuses j LEFT JOIN job_workers w ON w.id = j.worker_id
+        SELECT {", ".join(f"j.{column}" for column in _SETTLED)}
+        FROM job_statuses j LEFT JOIN job_workers w ON w.id = j.worker_id
         WHERE j.status = 'started' AND (w.id IS NULL OR w.dead_at IS NOT NULL
             OR w.stopped_at <= {clock.WALL} - make_interval(secs => %s))
         ORDER BY j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED

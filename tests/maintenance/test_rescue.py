@@ -241,6 +241,22 @@ def test_no_pass_reads_the_params_of_what_runs(redis: Redis):
     assert not [sql for sql in reads if '"params"' in sql]
 
 
+def test_what_is_lost_is_settled_without_its_params():
+    former, other = make_worker(name="former"), make_worker(name="other")
+    jobs = [started(former), started(other)]
+    eyes = Eyes()
+    JobWorker.objects.filter(id=former.id).update(dead_at=timezone.now())
+
+    with CaptureQueriesContext(connection) as queries:
+        settled = eyes.rescue_for(0)
+        settled += rescue.rescue_worker(other.id, WorkerLost("It died."))
+
+    assert [one.job_id for one in settled] == [job.id for job in jobs]
+    assert not [
+        query["sql"] for query in queries if "params" in query["sql"] or "j.*" in query["sql"]
+    ]
+
+
 def test_a_job_that_runs_again_keeps_its_new_entry(redis: Redis):
     former, living = make_worker(name="former"), make_worker(name="living")
     job = started(former)
