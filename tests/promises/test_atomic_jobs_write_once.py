@@ -132,7 +132,7 @@ def test_who_was_rescued_in_its_transaction_leaves_nothing_of_it(workers: Worker
         cursor.execute("COMMIT")
 
         wait.until("its word", lambda: "has moved on since claim" in worker.log)
-    assert written(job) == 0
+    assert written(job) == 0, "a stale attempt wrote"
     job.refresh_from_db()
     assert (job.status, job.attempt, job.losses) == ("retrying", 1, 1)
 

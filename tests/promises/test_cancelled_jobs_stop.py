@@ -32,7 +32,7 @@ def test_one_that_has_not_begun_never_does(workers: Workers) -> None:
     JobStatus.objects.filter(status=Status.RETRYING).update(due_at=F("created_at") + soon)
     ids = [job.id for job in jobs]
 
-    assert sorted(control.cancel(ids, by="alice").moved) == sorted(ids)
+    assert sorted(control.cancel(ids, by="alice").moved) == sorted(ids), "not cancelled at once"
     workers.start("default")
 
     wait.until_status(Echo.dispatch(run_at=soon), "completed")

@@ -69,7 +69,7 @@ def test_a_stranger_gets_nothing_anywhere(stranger: Client, redis: Redis) -> Non
 
     job.refresh_from_db()
     assert job.status == "failed"
-    assert JobStatus.objects.count() == 1
+    assert JobStatus.objects.count() == 1, "dispatched by a stranger"
     assert redis.keys("rq:*") == []
 
 

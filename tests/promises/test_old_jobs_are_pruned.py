@@ -60,7 +60,7 @@ def test_a_schedule_s_run_stays_when_its_job_is_deleted(workers: Workers):
 
     wait.until("the job deleted", lambda: is_gone(job))
     runs = ScheduleRun.objects.values_list("schedule_name", "logical_time", "outcome", "job")
-    assert list(runs) == [("nightly", now, "dispatched", None)]
+    assert list(runs) == [("nightly", now, "dispatched", None)], "the run went with its job"
 
 
 def test_a_retry_in_the_moment_of_the_deletion_wins(workers: Workers):

@@ -29,7 +29,9 @@ def test_what_commits_runs_and_what_rolls_back_never_was(workers: Workers) -> No
     last = Echo.dispatch(value="last")
     wait.until_status(last, "completed")
     values = JobStatus.objects.order_by("created_at").values_list("params__value", flat=True)
-    assert list(values) == [*(str(number) for number in range(0, 20, 2)), "last"]
+    assert list(values) == [*(str(number) for number in range(0, 20, 2)), "last"], (
+        "a rolled back one stands"
+    )
     assert JobAttempt.objects.count() == 11
 
 

@@ -242,7 +242,7 @@ def test_a_tick_under_which_the_database_crashed_is_made_when_it_is_back(
     scheduler = django_rq.get_scheduler("default")
 
     scheduler.run(burst=True)
-    assert tick.due() == ["daily"]
+    assert tick.due() == ["daily"], "a crash used the moment up"
     scheduler.run(burst=True)
 
     assert [run.outcome for run in made("daily")] == ["dispatched"]
