@@ -190,4 +190,4 @@ def _push(rows: Sequence[Queued], *, at_head: bool = False) -> int:
 
 def _report(queue: str, count: int) -> None:
     if count:
-        logger.warning("Pushed %d jobs of queue %s that Redis had lost", count, queue)
+        logger.warning("Pushed %d job(s) of queue %s that Redis had lost", count, queue)
