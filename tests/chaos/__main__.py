@@ -34,9 +34,9 @@ def main() -> int:
         seconds=given.seconds,
         jobs=given.jobs or int(given.seconds * JOBS_A_SECOND),
     )
-    play.say(
-        f"chaos: seed {wanted.seed}, {wanted.seconds:g} s, {wanted.jobs} jobs; logs in {_folder}"
-    )
+    fate = "kept" if given.keep else "deleted when all is well"
+    play.say(f"chaos: seed {wanted.seed}, {wanted.seconds:g} s, {wanted.jobs} jobs")
+    play.say(f"logs in {_folder}, {fate}")
     is_well = play.conclude(play.play(wanted, _folder), wanted)
     if is_well and not given.keep:
         shutil.rmtree(_folder, ignore_errors=True)

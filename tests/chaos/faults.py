@@ -187,7 +187,8 @@ class Faults:
 
     def _cut_redis(self, fault: Fault) -> str:
         killed = self._tell_redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        return f"{killed}, {self._tell_redis('CLIENT', 'KILL', 'TYPE', 'pubsub')} listening"
+        listening = self._tell_redis("CLIENT", "KILL", "TYPE", "pubsub")
+        return f"connections cut: {killed} plain, {listening} listening"
 
     def _tell_redis(self, *command: str) -> str:
         try:

@@ -12,6 +12,7 @@ from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN
 from tests.chaos.verdict import TERMINAL, Case, Wrong, doubles
 
 SHOWN = 12  # offenders against one rule
+_END = {UNKNOWN: "cut off by a fault: all or none stand"}
 
 
 def table(evidence: Evidence) -> str:
@@ -38,7 +39,8 @@ def _right(evidence: Evidence) -> Iterator[str]:
     yield from _counted("jobs", Counter(job.status for job in evidence.jobs).items())
     yield ""
     yield from _counted(
-        "dispatches", [(end, units[end]) for end in (COMMITTED, ROLLED_BACK, UNKNOWN)]
+        "dispatches",
+        [(_END.get(end, end), units[end]) for end in (COMMITTED, ROLLED_BACK, UNKNOWN)],
     )
     yield ""
     yield from _counted("attempts", attempts.items())

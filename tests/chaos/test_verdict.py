@@ -414,6 +414,12 @@ def test_a_commit_that_failed_took_an_atomic_jobs_work_back():
     assert verdict.judge(evidence) == []
 
 
+def test_the_table_says_what_became_of_a_dispatch_whose_end_nobody_heard():
+    line = f"{'cut off by a fault: all or none stand':<44}{2:>7}"
+
+    assert line in report.table(SOUND)
+
+
 def test_a_fault_that_hit_nobody_is_not_survived():
     missed = replace(struck(Kind.KILL_RUNNER, 5, 5), hit="pid of nobody")
 
