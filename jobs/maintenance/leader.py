@@ -17,6 +17,8 @@ logger = logging.getLogger("jobs.maintenance")
 LEASE = "duties"
 # A leader asks for its lease so many times before it would end.
 RENEWALS = 4
+# Another leader's lease may be longer than ours, during a deploy that changes it; not much longer.
+_BELIEVED_LEASES = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +69,14 @@ def take_or_renew(holder_id: UUID, name: str) -> bool:
     """
     lease_seconds = conf.current().leader_lease.total_seconds()
     with connection.cursor() as cursor:
-        cursor.execute(_take(), [LEASE, holder_id, name[:200], lease_seconds, LEASE, holder_id])
+        cursor.execute(
+            _take(),
+            [
+                *(LEASE, holder_id, name[:200], lease_seconds),
+                *(LEASE, holder_id, lease_seconds),
+                lease_seconds,
+            ],
+        )
         return cursor.fetchone() is not None
 
 
@@ -78,15 +87,17 @@ def release(holder_id: UUID) -> None:
 
 def _take() -> str:
     # Two that find it expired both come to the row; the second sees the first's and moves nothing.
+    # One that ends in a far future is from before the database's clock was set back: nobody's.
     wall = clock.WALL
+    lasts = f"BETWEEN {wall} AND {wall} + {_BELIEVED_LEASES} * make_interval(secs => %s)"
     return f"""
         INSERT INTO job_leases AS l (name, holder, holder_name, expires_at)
         SELECT %s, %s, %s, {wall} + make_interval(secs => %s)
         WHERE NOT EXISTS (
-            SELECT 1 FROM job_leases WHERE name = %s AND holder <> %s AND expires_at > {wall})
+            SELECT 1 FROM job_leases WHERE name = %s AND holder <> %s AND expires_at {lasts})
         ON CONFLICT (name) DO UPDATE SET
             holder = excluded.holder, holder_name = excluded.holder_name,
             expires_at = excluded.expires_at
-        WHERE l.holder = excluded.holder OR l.expires_at <= {wall}
+        WHERE l.holder = excluded.holder OR l.expires_at NOT {lasts}
         RETURNING 1
     """

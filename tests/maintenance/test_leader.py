@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from jobs import conf
 from jobs.maintenance import leader
@@ -49,6 +51,15 @@ def test_an_expired_lease_goes_to_who_asks_next():
 
     assert leader.take_or_renew(next_one, "two")
     assert not leader.take_or_renew(former, "one")
+
+
+@pytest.mark.django_db
+def test_a_lease_from_before_the_clock_was_set_back_is_free():
+    leader.take_or_renew(uuid4(), "one")
+    Lease.objects.update(expires_at=Now() + timedelta(hours=1))
+
+    assert leader.take_or_renew(uuid4(), "two")
+    assert Lease.objects.get().expires_at < timezone.now() + timedelta(minutes=10)
 
 
 @pytest.mark.django_db
