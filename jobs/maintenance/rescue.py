@@ -48,6 +48,7 @@ def rescue(watch: HeartbeatWatch, go_on: Callable[[], bool] = _yes) -> list[Sett
 
     Raises:
         broker.client.Unreachable: The rows are settled; Redis is cleared by a later pass.
+        django.db.DatabaseError: As `settle_orphans`; Redis is cleared all the same.
     """
     for worker_id, heartbeat_at in watch.look().items():
         if not go_on():
@@ -58,11 +59,13 @@ def rescue(watch: HeartbeatWatch, go_on: Callable[[], bool] = _yes) -> list[Sett
             # A lock or a full disk: what refuses us this write may have refused them theirs.
             watch.begin_anew()
             raise
-    settled = settle_orphans(go_on)
-    for clear in (lambda: leavings.clear(_departed()), leavings.show_ends):
-        if go_on():
-            clear()
-    return settled
+    try:
+        return settle_orphans(go_on)
+    finally:
+        # One that can't be settled holds up nothing that others left.
+        for clear in (lambda: leavings.clear(_departed()), leavings.show_ends):
+            if go_on():
+                clear()
 
 
 def rescue_worker(worker_id: UUID, error: WorkerLost) -> list[Settled]:
@@ -107,8 +110,12 @@ def settle_orphans(go_on: Callable[[], bool] = _yes) -> list[Settled]:
 
     Args:
         go_on: Asked before each job.
+
+    Raises:
+        django.db.DatabaseError: Some can't be settled, this is the last one's; the others are.
     """
     settled: list[Settled] = []
+    refused: DatabaseError | None = None
     jobs = list(
         JobStatus.objects.raw(_orphans(), [conf.current().lease.total_seconds(), SETTLED_AT_ONCE])
     )
@@ -116,7 +123,15 @@ def settle_orphans(go_on: Callable[[], bool] = _yes) -> list[Settled]:
     for job in jobs:
         if not go_on():
             break
-        settled += settle_lost([job], WorkerLost(_why(worker_by_id.get(job.worker_id))))
+        try:
+            settled += settle_lost([job], WorkerLost(_why(worker_by_id.get(job.worker_id))))
+        except DatabaseError as error:
+            if not connection.is_usable():
+                raise
+            logger.exception("Job %s can't be settled", job.id, extra={"job_id": str(job.id)})
+            refused = error
+    if refused is not None:
+        raise refused
     return settled
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -22,9 +22,11 @@ from jobs.lifecycle.outcomes import Completed, Settlement
 from jobs.maintenance import rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobAttempt, JobStatus, JobWorker
+from jobs.processes.connection import unit_of_work
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
 from tests.others import at_once, elsewhere
+from tests.refusals import DIE, refused
 
 pytestmark = [
     pytest.mark.redis,
@@ -351,6 +353,38 @@ def test_an_orphan_that_somebody_holds_locked_holds_up_no_other():
 
         assert [done.job_id for done in rescued] == [free.id]
     assert [done.job_id for done in rescue.settle_orphans()] == [held.id]
+
+
+def test_an_orphan_whose_settlement_is_refused_holds_up_no_other(redis: Redis, caplog):
+    worker, claimed = make_worker(), make_job()
+    orphans = [started(worker) for _ in range(3)]
+    [first, second, third] = sorted(orphans, key=lambda job: job.id)
+    JobWorker.objects.update(dead_at=timezone.now())
+    redis.lpush(keys.queue("default"), str(claimed.id))
+    claim.take(redis, ["default"], worker.id, count=1)
+
+    with refused(f"NEW.job_id = '{first.id}'"), pytest.raises(ProgrammingError, match="by a test"):
+        Eyes().rescue_for(0)
+
+    status_by_id = dict(JobStatus.objects.values_list("id", "status"))
+    assert status_by_id[first.id] == Status.STARTED
+    assert [status_by_id[job.id] for job in (second, third)] == [Status.RETRYING] * 2
+    assert f"Job {first.id} can't be settled" in caplog.text
+    assert not claim.held(redis, worker.id)
+    assert [done.job_id for done in rescue.settle_orphans()] == [first.id]
+
+
+def test_where_the_connection_breaks_no_other_orphan_is_tried(caplog):
+    worker = make_worker()
+    orphans = [started(worker) for _ in range(2)]
+    JobWorker.objects.update(dead_at=timezone.now())
+
+    with refused("true", by=DIE), pytest.raises(OperationalError), unit_of_work():
+        rescue.settle_orphans()
+
+    assert "can't be settled" not in caplog.text
+    settled = rescue.settle_orphans()
+    assert {done.job_id for done in settled} == {job.id for job in orphans}
 
 
 def test_with_redis_down_the_rows_are_settled_and_redis_is_cleared_later(
