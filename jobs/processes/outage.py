@@ -18,6 +18,7 @@ _POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
 FIRST_SECONDS = 0.2
 CAP_SECONDS = 5.0
 SAY_SECONDS = 60.0
+TRIES = 5  # of what PostgreSQL refuses; over some three seconds
 HANGS_SECONDS = 5.0  # a question that is open for so long is an outage as well
 
 
@@ -92,6 +93,26 @@ class Outage:
         self._log.warning(
             "%s: %s doesn't answer%s, waiting for it: %s", self._who, self._server, since, why
         )
+
+
+class Tries:
+    """The tries of one task: while PostgreSQL is away without end, of what it refuses only a few.
+
+    Args:
+        postgresql: The outage, as the loop sees it that tries.
+    """
+
+    def __init__(self, postgresql: Outage) -> None:
+        self._postgresql = postgresql
+        self._refusals = 0
+
+    def failed(self, error: Exception) -> float | None:
+        """Note a failed try. Returns how many seconds to wait before the next; None: give up."""
+        if is_postgresql_away(error):
+            return self._postgresql.failed(error)
+        self._postgresql.answered()
+        self._refusals += 1
+        return FIRST_SECONDS * 2.0**self._refusals / 2 if self._refusals < TRIES else None
 
 
 class Outages:

@@ -19,7 +19,7 @@ from jobs.broker.push import Key, Value, rq_time
 from jobs.errors import NameTaken, NameUnclear, WorkerLost
 from jobs.maintenance import leader, rescue
 from jobs.processes.connection import LOCK_MILLISECONDS, configure, unit_of_work
-from jobs.processes.outage import Outages
+from jobs.processes.outage import Outages, Tries
 from jobs.worker import losses, registration
 from jobs.worker.inbox import Event
 from jobs.worker.registration import Held, Identity
@@ -57,7 +57,11 @@ class Keeper(threading.Thread):
         self._redis_at = 0.0  # time.monotonic(): until then it is left alone
 
     def post(self, task: Callable[[], None]) -> None:
-        """Have `task` done in this thread; while PostgreSQL is away it is repeated."""
+        """Have `task` done in this thread; while PostgreSQL is away it is repeated.
+
+        What PostgreSQL refuses again and again is given up: the next heartbeats settle what they
+        find that nobody runs.
+        """
         self._tasks.put(task)
 
     def close(self) -> None:
@@ -112,7 +116,7 @@ class Keeper(threading.Thread):
         seen_at = None
         while True:
             try:
-                return self._do(self._register)
+                return self._do(self._register, is_vital=True)
             except NameUnclear as unclear:
                 if self._closing.is_set() or seen_at not in {None, unclear.heartbeat_at}:
                     raise
@@ -127,19 +131,24 @@ class Keeper(threading.Thread):
             error = WorkerLost(f"The worker {self.identity.name} died and was started anew.")
             rescue.rescue_worker(worker_id, error)
 
-    def _do(self, task: Callable[[], None]) -> None:
+    def _do(self, task: Callable[[], None], *, is_vital: bool = False) -> None:
         postgresql = self._outages.postgresql
+        tries = Tries(postgresql)
         while True:
             try:
                 with postgresql.question(), unit_of_work():
                     task()
             except (DatabaseError, InterfaceError) as error:
+                seconds = postgresql.failed(error) if is_vital else tries.failed(error)
+                if seconds is None:
+                    logger.exception("A task of the keeper is refused, and given up")
+                    break
                 self._is_behind = True
-                self._pause(postgresql.failed(error))
+                self._pause(seconds)
             else:
-                self._is_behind = False
                 postgresql.answered()
-                return
+                break
+        self._is_behind = False
 
     def _pause(self, seconds: float) -> None:
         if self._closing.is_set():

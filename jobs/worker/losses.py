@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from jobs import conf
 from jobs.broker import claim, client
 from jobs.errors import TimedOut, WorkerLost
@@ -16,6 +18,7 @@ from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
+from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.statuses import Status
 from jobs.worker import plain, registration, run
 from jobs.worker.runner import application_name
@@ -76,15 +79,25 @@ def settle_death(
 
 
 def settle_orphans(orphans: Sequence[registration.Held], *, worker_name: str) -> None:
-    """Settle rows that say this worker runs them, though none of its runners does."""
-    error = WorkerLost("The worker's connection broke at the attempt's start; nobody runs it.")
+    """Settle rows that say this worker runs them, though none of its runners does.
+
+    One that PostgreSQL refuses is logged, and holds up no other.
+    """
+    error = WorkerLost(
+        "Nobody runs it: the connection broke at the attempt's start, or its end was refused."
+    )
     jobs = JobStatus.objects.filter(id__in=[orphan.job_id for orphan in orphans])
     claims = {orphan.job_id: orphan.claim for orphan in orphans}
-    settle_lost(
-        {job: verdict.of_loss(job, error) for job in jobs if job.claim == claims[job.id]},
-        worker_name=worker_name,
-        peak_memory=None,
-    )
+    for job in jobs:
+        if job.claim != claims[job.id]:
+            continue
+        try:
+            outcome = verdict.of_loss(job, error)
+            settle_lost({job: outcome}, worker_name=worker_name, peak_memory=None)
+        except DatabaseError as fault:
+            if is_postgresql_away(fault):
+                raise
+            logger.error("Job %s can't be settled: %s", job.id, first_line(fault))  # noqa: TRY400 - with every heartbeat
 
 
 def settle_lost(

@@ -25,7 +25,7 @@ from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes import channel
 from jobs.processes.connection import configure, discard, unit_of_work
-from jobs.processes.outage import Outages
+from jobs.processes.outage import Outages, Tries
 from jobs.statuses import Status
 from jobs.worker import forks, plain, run
 from jobs.worker.context import Side
@@ -233,13 +233,23 @@ class _Runner:
         self._say(say="ended", status=str(settled[0].status if settled else "stale"), counts=True)
 
     def _settle(self, settlement: Settlement) -> list[Settled]:
-        """Record the outcome, however long PostgreSQL is away: the work has been done."""
+        """Record the outcome, however long PostgreSQL is away: the work has been done.
+
+        Where it is refused this runner ends, and its supervisor settles the attempt as lost.
+        """
+        tries = Tries(self.outages.postgresql)
         while True:
             try:
                 with unit_of_work():
                     settled = settle([settlement])
             except (DatabaseError, InterfaceError) as error:
-                time.sleep(self._recover(error))
+                self._discard()
+                seconds = tries.failed(error)
+                if seconds is None:
+                    job_id = settlement.job_id
+                    logger.exception("Job %s: its outcome is refused, this runner ends", job_id)
+                    raise SystemExit(1) from error
+                time.sleep(seconds)
             else:
                 self.outages.postgresql.answered()
                 return settled
@@ -259,9 +269,12 @@ class _Runner:
 
     def _recover(self, error: Exception) -> float:
         """Drop what may be broken; return how many seconds to wait."""
+        self._discard()
+        return self.outages.of(error).failed(error)
+
+    def _discard(self) -> None:
         discard(connection)
         self.side.close()
-        return self.outages.of(error).failed(error)
 
     def _is_worn(self) -> bool:
         settings = conf.current()

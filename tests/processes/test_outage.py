@@ -3,12 +3,20 @@ from __future__ import annotations
 import logging
 
 import pytest
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 
 from jobs.broker.client import Unreachable
 from jobs.models import clock as clock_room
 from jobs.processes import outage
-from jobs.processes.outage import CAP_SECONDS, FIRST_SECONDS, HANGS_SECONDS, Outage, Outages
+from jobs.processes.outage import (
+    CAP_SECONDS,
+    FIRST_SECONDS,
+    HANGS_SECONDS,
+    TRIES,
+    Outage,
+    Outages,
+    Tries,
+)
 from tests.servers import OwnPostgres
 
 log = logging.getLogger("jobs.worker")
@@ -122,6 +130,19 @@ def test_each_error_belongs_to_its_server(clock, caplog):
 
     assert outages.of(Unreachable("down")) is outages.redis
     assert outages.of(gone()) is outages.postgresql
+
+
+def test_what_is_refused_is_tried_a_few_times_and_what_is_away_without_end(postgresql, clock):
+    tries, refusal = Tries(postgresql), ProgrammingError("no such table")
+
+    waits = [tries.failed(refusal) for _ in range(TRIES - 1)]
+    away = [tries.failed(gone()) for _ in range(2 * TRIES)]
+
+    assert waits == [0.2, 0.4, 0.8, 1.6]
+    assert None not in away
+    assert postgresql.is_on
+    assert tries.failed(refusal) is None
+    assert not postgresql.is_on  # a refusal is an answer
 
 
 @pytest.mark.process
