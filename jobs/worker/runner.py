@@ -229,8 +229,11 @@ class _Runner:
         self._say(say="performed")
         settled = self._settle(ran.settlement) if ran.settled is None else ran.settled
         self.jobs_run += 1
-        self._tell(ran, settled, begun)
-        self._say(say="ended", status=str(settled[0].status if settled else "stale"), counts=True)
+        try:
+            self._tell(ran, settled, begun)
+        finally:
+            status = str(settled[0].status if settled else "stale")
+            self._say(say="ended", status=status, counts=True)
 
     def _settle(self, settlement: Settlement) -> list[Settled]:
         """Record the outcome, however long PostgreSQL is away: the work has been done.
