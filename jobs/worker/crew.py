@@ -176,11 +176,12 @@ class Crew:
             slot.hang_up()  # the mother's word of its death follows
             return
         slot.heard_at = time.monotonic()
-        if slot is not self._duties:  # they say only that they live
-            self._heed(slot, message)
+        self._heed(slot, message)
 
     def _heed(self, slot: Slot, message: channel.Message) -> None:
         match message["say"]:
+            case "alive":
+                return
             case "idle":
                 slot.is_idle = True
                 return

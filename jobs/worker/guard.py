@@ -36,7 +36,7 @@ class Guard:
             self._ration.acquire(blocking=False)
 
     def run(self) -> None:
-        """Listen until the process ends; press the watch again and again."""
+        """Listen until the process ends; press the watch and say that we live, again and again."""
         while True:
             ready, _, _ = select.select([self._end], [], [], REPEAT_SECONDS)
             if ready:
@@ -47,6 +47,9 @@ class Guard:
                     return
                 self._obey(message)
             self._watch.press()
+            if not self._watch.is_armed:
+                # A job may keep us from speaking; between jobs silence means that we hang.
+                channel.mention(self._end, {"say": "alive"})
 
     def _obey(self, message: channel.Message) -> None:
         match message["say"]:

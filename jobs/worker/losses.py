@@ -146,8 +146,8 @@ def _describe(death: Death) -> str:
         return f"The job was stopped ({death.cause}) and its runner killed."
     if death.was_cut_off:
         return (
-            "The job closed the files of its runner's process, or put another program in its "
-            "place: it was killed."
+            "The runner could be heard no more, and was killed: it hung, or its job closed the "
+            "files of the process or put another program in its place."
         )
     if death.code is None:
         return "The worker's mother process died, and the runner with her."

@@ -94,22 +94,33 @@ class Nursery:
         slot.fork_at = time.monotonic() + delay if may_fork else None
 
     def kill_due(self) -> None:
-        """Kill runners whose job's time is over, and duties that hang."""
+        """Kill runners whose job's time is over, and whoever hangs."""
         for slot in self.runners:
             slot.kill_if_due()
         now = time.monotonic()
         if now - self._looked_at > PAUSE_SECONDS:
-            self.duties.heard_at = now  # they may have been paused together with us
+            for slot in self.everyone:
+                slot.heard_at = now  # they may have been paused together with us
         self._looked_at = now
-        if self.duties.pid is not None and now - self.duties.heard_at >= _silence_seconds():
-            logger.error("The duties said nothing for %g s: killed", _silence_seconds())
-            self.duties.heard_at = now
-            self.duties.kill()
+        self._kill_silent(now)
         unreported = [slot.hung_up_at for slot in self.everyone if slot.is_unreported]
         if any(now - at >= _silence_seconds() for at in unreported):
             # Who waits for the dead hangs herself: nobody else could tell how they died.
             logger.error("The mother process did not report a death: killed")
             self._mother.kill()
+
+    def _kill_silent(self, now: float) -> None:
+        for slot in self.runners:
+            if slot.owes_a_word and now - slot.heard_at >= _silence_seconds():
+                logger.error(
+                    "Runner %s said nothing for %g s: killed", slot.pid, _silence_seconds()
+                )
+                slot.heard_at = now
+                slot.cut_off()
+        if self.duties.pid is not None and now - self.duties.heard_at >= _silence_seconds():
+            logger.error("The duties said nothing for %g s: killed", _silence_seconds())
+            self.duties.heard_at = now
+            self.duties.kill()
 
 
 def _delay_seconds(failures: int) -> float:

@@ -46,6 +46,11 @@ class Slot:
         """Whether it has ended, or must, and the mother has not yet said how it did."""
         return self.pid is not None and self.end is None
 
+    @property
+    def owes_a_word(self) -> bool:
+        """Whether it must say all the time that it lives: no job's own code is in its way."""
+        return self.end is not None and (self.job is None or self.is_performed)
+
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
         end.settimeout(0)
@@ -113,6 +118,11 @@ class Slot:
         if self.kill_at is not None and time.monotonic() >= self.kill_at:
             self.was_killed, self.kill_at = True, None
             self.kill()
+
+    def cut_off(self) -> None:
+        """Kill the runner: it can be heard no more."""
+        self.was_killed, self.cause, self.kill_at = True, None, None
+        self.kill()
 
     def kill(self) -> None:
         """Kill the runner and everything its job has started."""

@@ -56,6 +56,11 @@ class Watch:
         """Why the last attempt was told to stop, whatever became of the exception."""
         return self._reason
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether the job's own code is on the stack."""
+        return self._armed
+
     def arm(
         self, claim: int, *, timeout_seconds: float, connections: Sequence[BaseDatabaseWrapper]
     ) -> None:

@@ -102,7 +102,7 @@ def test_a_job_that_cuts_its_runner_off_takes_no_other_along(workers: Workers, h
 
     wait.until_status(job, "failed")
     lost = JobAttempt.objects.get(job=job)
-    assert lost.message.startswith("The job closed the files of its runner's process"), lost.message
+    assert lost.message.startswith("The runner could be heard no more"), lost.message
     wait.until_status(other, "completed", "retrying", "failed")
     assert (other.status, other.losses) == ("completed", 0)
 

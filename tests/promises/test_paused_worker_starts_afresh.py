@@ -8,11 +8,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from jobs.models import JobAttempt
+from jobs.broker import claim, client
+from jobs.models import JobAttempt, JobStatus
 from tests import wait
-from tests.jobs import Await, Echo, Sleep, SleepTooLong
+from tests.jobs import Await, Echo, FailTwice, Sleep, SleepTooLong
 from tests.workers import Worker, Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -118,6 +119,21 @@ def test_a_paused_runners_job_is_timed_out_all_the_same(workers: Workers) -> Non
 
     wait.until_status(job, "failed")
     assert job.error.startswith("TimedOut")
+
+
+def test_a_runner_that_is_paused_before_its_job_begins_is_replaced(workers: Workers) -> None:
+    job = FailTwice.dispatch()
+    with transaction.atomic():
+        # Nobody can start it: the runner hangs between its claim and its start.
+        JobStatus.objects.select_for_update().get(id=job.id)
+        worker = workers.start("default", **QUICK)
+        wait.until("its claim", lambda: claim.held(client.for_work(), worker.row.id))
+
+        runner_of(worker).suspend()
+
+    wait.until_status(job, "completed")
+    assert "said nothing for 3 s: killed" in worker.log
+    assert job.losses == 1
 
 
 def test_a_site_with_one_worker_that_was_paused_loses_nothing(
