@@ -48,7 +48,9 @@ def seconds_of_push() -> float:
 
 
 def lines_about_redis(process: Worker) -> list[str]:
-    return [line for line in process.log.splitlines() if " Redis " in line]
+    # A job that begins or ends just then says so for itself: how many do is chance.
+    lines = [line for line in process.log.splitlines() if " Redis " in line]
+    return [line for line in lines if "the dashboard misses an entry" not in line]
 
 
 def test_a_redis_that_hangs_delays_one_dispatch_and_none_after_it(own_redis: OwnRedis):
