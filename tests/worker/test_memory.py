@@ -44,7 +44,8 @@ def test_what_an_earlier_attempt_held_is_not_counted() -> None:
         first = peak.of_attempt() or 0
         peak.begin()
         second = peak.of_attempt() or 0
-        return first > LARGE > second > 0 and peak.highest() == first
+        # What the forked process already held counts in both.
+        return second > 0 and first - second > LARGE / 2 and peak.highest() == first
 
     in_a_child(body)
 
