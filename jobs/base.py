@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, dataclass_transform
 from uuid import UUID
+
+from asgiref.sync import iscoroutinefunction
 
 from jobs import params as params_room
 from jobs import registry
@@ -76,7 +79,10 @@ class BaseJob:
         registry.register(cls.spec)
 
     def _perform(self) -> Any:
-        """Do the work; the return value, JSON, is the job's result. Every job class writes this."""
+        """Do the work; the return value, JSON, is the job's result. Every job class writes this.
+
+        Written as `async def` it waits beside many others in one runner.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -202,9 +208,21 @@ def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchem
         retry_on=cls.retry_on,
         discard_on=cls.discard_on,
         atomic=cls.atomic,
+        is_async=_is_async(cls),
         tags=cls.tags,
         retention=_retention(cls),
     )
+
+
+def _is_async(cls: type[BaseJob]) -> bool:
+    written = inspect.getattr_static(cls, "_perform")
+    while isinstance(written, functools.partial | functools.partialmethod):
+        written = written.func
+    if inspect.isgeneratorfunction(written) or inspect.isasyncgenfunction(written):
+        raise InvalidDeclaration(
+            f"{cls.__name__}: _perform yields, so it would never run: return its result instead."
+        )
+    return iscoroutinefunction(written)
 
 
 def _retention(cls: type[BaseJob]) -> Retention:

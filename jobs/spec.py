@@ -30,7 +30,9 @@ class JobSpec:
     path: str  # module and class, for people
     description: str
     params: ParamsSchema
-    perform: Callable[[Mapping[str, Any], Any], Any]  # (params, context) -> result
+    perform: Callable[
+        [Mapping[str, Any], Any], Any
+    ]  # (params, context) -> result, or its awaitable
     queue: str | None = None
     max_attempts: int | None = None
     timeout: timedelta | None = None  # of one attempt
@@ -38,6 +40,7 @@ class JobSpec:
     discard_on: tuple[type[BaseException], ...] = ()
     backoff: Backoff | BackoffFunction | None = None
     atomic: bool = False
+    is_async: bool = False  # perform returns an awaitable: many wait at once in one runner
     tags: tuple[str, ...] = ()
     retention: Retention = field(default_factory=Retention)
 
@@ -56,6 +59,13 @@ class JobSpec:
             found.append(f"max_attempts must be a whole number from 1, not {self.max_attempts!r}")
         if self.timeout is not None and not _is_positive(self.timeout):
             found.append(f"timeout must be a positive timedelta, not {self.timeout!r}")
+        if self.atomic and self.is_async:
+            found.append(
+                "atomic = True can't be had with `async def _perform`: a transaction belongs to "
+                "one thread, and an event loop runs many jobs on its own. Write `def _perform`, "
+                "or drop atomic and put the writes into a function under transaction.atomic() "
+                "that _perform awaits through sync_to_async"
+            )
         if not (
             self.backoff is None or isinstance(self.backoff, Backoff) or callable(self.backoff)
         ):

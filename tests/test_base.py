@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import field
@@ -222,6 +224,46 @@ def test_a_class_without_perform_is_refused() -> None:
 
         class Bad(BaseJob):
             pass
+
+
+class Partly(BaseJob):
+    async def _perform_in(self, place: str) -> str:
+        return place
+
+    _perform = functools.partialmethod(_perform_in, "here")
+
+
+class Wrapped(BaseJob):
+    def _perform_as_ever(self) -> None:
+        return None
+
+    @functools.wraps(_perform_as_ever)
+    async def _perform(self) -> str:
+        return "wrapped"
+
+
+def test_a_coroutine_function_makes_a_class_async() -> None:
+    assert [cls.spec.is_async for cls in (Partly, Wrapped, Named)] == [True, True, False]
+    assert asyncio.run(Partly()._perform()) == "here"
+
+
+def test_an_async_job_is_never_atomic() -> None:
+    with pytest.raises(InvalidDeclaration, match=r"`async def _perform`.*sync_to_async"):
+
+        class Bad(BaseJob):
+            atomic = True
+
+            async def _perform(self) -> None:
+                return None
+
+
+@pytest.mark.parametrize("word", ["def", "async def"])
+def test_a_perform_that_yields_is_refused(word: str) -> None:
+    with pytest.raises(InvalidDeclaration, match="yields, so it would never run"):
+        exec(  # noqa: S102
+            f"class Bad(BaseJob):\n    {word} _perform(self):\n        yield 1",
+            {"BaseJob": BaseJob},
+        )
 
 
 def test_a_job_can_be_performed_in_a_plain_test() -> None:
