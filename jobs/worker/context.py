@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,8 @@ from jobs.worker.watch import Watch
 
 MAX_MESSAGE_BYTES = 500
 
+Progress = dict[str, Any]
+
 
 class Side:
     """The runner's second connection: seen by others while the job's transaction is open."""
@@ -25,7 +28,7 @@ class Side:
     def __init__(self) -> None:
         self._wrapper: BaseDatabaseWrapper | None = None
 
-    def write_progress(self, job: JobStatus, progress: dict[str, Any]) -> bool | None:
+    def write_progress(self, job: JobStatus, progress: Progress) -> bool | None:
         """Write the progress of the attempt that `job` began.
 
         Returns:
@@ -61,16 +64,12 @@ class Side:
         return wrapper
 
 
-class Context:
+class Context(ABC):
     """The running attempt, as `BaseJob` sees it."""
 
-    def __init__(self, job: JobStatus, *, side: Side, watch: Watch) -> None:
+    def __init__(self, job: JobStatus) -> None:
         self._job = job
-        self._side = side
-        self._watch = watch
         self._secrets = registry.secrets(job.job_class, job.params)
-        self._unwritten: dict[str, Any] | None = None
-        self._written_at = 0.0  # time.monotonic()
 
     @property
     def job_id(self) -> UUID:
@@ -87,19 +86,37 @@ class Context:
         """The moment the job's tick stands for; None for a job that no schedule made."""
         return self._job.logical_time
 
+    @abstractmethod
     def progress(self, done: int, total: int | None, message: str) -> None:
         """Record how far the job is; written at most every JOBS["PROGRESS_INTERVAL"].
 
         Raises:
             JobCancelled: A cancel has been asked for, or the attempt was lost to another worker.
         """
+
+    def _said(self, done: int, total: int | None, message: str) -> Progress:
         said = json_values.scrubbed(str(message), self._secrets)
-        self._unwritten = {
+        return {
             "done": int(done),
             "total": None if total is None else int(total),
             "message": json_values.cleaned(said, limit_bytes=MAX_MESSAGE_BYTES),
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+
+
+class MainContext(Context):
+    """Of an attempt in the main thread, which may wait for what it says to be written."""
+
+    def __init__(self, job: JobStatus, *, side: Side, watch: Watch) -> None:
+        super().__init__(job)
+        self._side = side
+        self._watch = watch
+        self._unwritten: Progress | None = None
+        self._written_at = 0.0  # time.monotonic()
+
+    def progress(self, done: int, total: int | None, message: str) -> None:
+        """As `Context.progress`."""
+        self._unwritten = self._said(done, total, message)
         interval = conf.current().progress_interval.total_seconds()
         if time.monotonic() - self._written_at >= interval:
             answer = self._write(self._unwritten)
@@ -112,7 +129,7 @@ class Context:
         if self._unwritten is not None:
             self._write(self._unwritten)
 
-    def _write(self, progress: dict[str, Any]) -> bool | None:
+    def _write(self, progress: Progress) -> bool | None:
         self._unwritten = None
         self._written_at = time.monotonic()
         return self._side.write_progress(self._job, progress)

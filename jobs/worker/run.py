@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice
 from typing import Any
 
 from django.db import connections, reset_queries, transaction
 
-from jobs import conf, json_values, registry
+from jobs import registry
 from jobs.errors import (
-    InvalidResult,
     JobCancelled,
     JobInterrupted,
     JobTimeout,
-    ResultTooLarge,
     StaleAttempt,
-    TimedOut,
 )
-from jobs.lifecycle import verdict
-from jobs.lifecycle.outcomes import Cancelled, Completed, Outcome, Settlement
+from jobs.lifecycle.outcomes import Completed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.processes import connection as job_connections
 from jobs.spec import JobSpec
-from jobs.worker.context import Context, Side
+from jobs.worker import ending
+from jobs.worker.context import MainContext, Side
 from jobs.worker.memory import PeakMemory
 from jobs.worker.watch import Reason, Watch
+
+timeout_of = ending.timeout_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +36,12 @@ class Ran:
     settled: list[Settled] | None = None
 
 
-def timeout_of(job: JobStatus) -> timedelta:
-    """Return how long an attempt of `job` may run."""
-    spec = registry.find(job.job_class)
-    return (spec.timeout if spec else None) or conf.current().timeout
-
-
 def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> Ran:
     """Run the attempt that `start` began. Never raises for what the job does.
 
     An atomic job runs in a transaction of ours in which it is also settled: both commit or neither.
     """
-    context = Context(job, side=side, watch=watch)
+    context = MainContext(job, side=side, watch=watch)
     settled = None
     try:
         spec = registry.get(job.job_class)
@@ -67,11 +58,11 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
     return Ran(settlement=_settlement(job, outcome, memory), settled=settled)
 
 
-def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> Any:
+def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) -> Any:
     runner_pid = os.getpid()
     watch.arm(
         job.claim,
-        timeout_seconds=timeout_of(job).total_seconds(),
+        timeout_seconds=ending.timeout_of(job).total_seconds(),
         connections=connections.all(),
     )
     try:
@@ -83,11 +74,11 @@ def _perform(spec: JobSpec, job: JobStatus, context: Context, watch: Watch) -> A
     if watch.reason is Reason.TIMEOUT:  # the job kept the exception to itself
         raise JobTimeout
     context.flush()
-    return _checked(result)
+    return ending.checked(result)
 
 
 def _perform_atomically(
-    spec: JobSpec, job: JobStatus, context: Context, watch: Watch, memory: PeakMemory
+    spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch, memory: PeakMemory
 ) -> tuple[Outcome, list[Settled]]:
     with transaction.atomic():
         outcome = Completed(result=_perform(spec, job, context, watch))
@@ -98,33 +89,12 @@ def _perform_atomically(
     return outcome, settled
 
 
-def _checked(result: Any) -> Any:
-    faults = list(islice(json_values.faults(result), 5))  # of a million one needn't name them all
-    if faults:
-        found = "; ".join(f"{fault['param']} {fault['message']}" for fault in faults)
-        raise InvalidResult(f"What _perform returned can't be stored: {found}.")
-    size_bytes = len(json_values.dump(result).encode())
-    limit_bytes = conf.current().max_result_bytes
-    if size_bytes > limit_bytes:
-        raise ResultTooLarge(size_bytes=size_bytes, limit_bytes=limit_bytes)
-    return result
-
-
 def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
     if watch.reason is not None or isinstance(error, JobCancelled | JobInterrupted | JobTimeout):
         # The connection may have a late cancel on its way to it.
         for wrapper in connections.all(initialized_only=True):
             job_connections.discard(wrapper)
-    match watch.reason:
-        case Reason.TIMEOUT:
-            late = TimedOut(f"The attempt ran for longer than its timeout of {timeout_of(job)}.")
-            return verdict.of_error(job, late.with_traceback(error.__traceback__))
-        case Reason.CANCEL:
-            return Cancelled(reason="cancelled while it ran")  # the row knows by whom and why
-        case Reason.INTERRUPT:
-            return verdict.of_interruption(job)
-        case None:
-            return verdict.of_error(job, error)
+    return ending.of_error(job, error, watch.reason)
 
 
 def _settlement(job: JobStatus, outcome: Outcome, memory: PeakMemory) -> Settlement:

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.models import JobStatus
 from jobs.statuses import Status
-from jobs.worker.context import MAX_MESSAGE_BYTES, Context, Side
+from jobs.worker.context import MAX_MESSAGE_BYTES, MainContext, Side
 from jobs.worker.watch import Watch
 from tests.make import make_job
 
@@ -32,7 +32,7 @@ def progress_of(job: JobStatus) -> dict[str, Any]:
 def test_progress_stands_on_the_row(side: Side) -> None:
     job = make_job(status=Status.STARTED)
 
-    Context(job, side=side, watch=Watch()).progress(1, 2, "loading")
+    MainContext(job, side=side, watch=Watch()).progress(1, 2, "loading")
 
     assert progress_of(job).items() >= {"done": 1, "total": 2, "message": "loading"}.items()
 
@@ -41,7 +41,7 @@ def test_a_redacted_value_is_not_in_the_message(side: Side) -> None:
     params = {"user": "alice", "password": "correct-horse"}
     job = make_job(status=Status.STARTED, job_class="Secretive", params=params)
 
-    Context(job, side=side, watch=Watch()).progress(1, None, "alice logs in with correct-horse")
+    MainContext(job, side=side, watch=Watch()).progress(1, None, "alice logs in with correct-horse")
 
     assert progress_of(job)["message"] == "alice logs in with [redacted]"
 
@@ -49,7 +49,7 @@ def test_a_redacted_value_is_not_in_the_message(side: Side) -> None:
 def test_a_message_is_cut_and_cleaned(side: Side) -> None:
     job = make_job(status=Status.STARTED)
 
-    Context(job, side=side, watch=Watch()).progress(1, None, "a\x00b" + "x" * 1_000)
+    MainContext(job, side=side, watch=Watch()).progress(1, None, "a\x00b" + "x" * 1_000)
 
     message = progress_of(job)["message"]
     assert message.startswith("a\N{REPLACEMENT CHARACTER}bx")
