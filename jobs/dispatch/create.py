@@ -1,4 +1,4 @@
-"""The birth of jobs: check what was asked for, INSERT the rows in one statement."""
+"""The birth of jobs: check what was asked for, insert the rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from jobs import conf, json_values
-from jobs.dispatch import outbox
+from jobs.dispatch import insert, outbox
+from jobs.dispatch.insert import Draft, Terms
 from jobs.errors import InvalidOption, ParamsTooLarge, UnknownQueue
-from jobs.models import JobStatus, clock
+from jobs.models import JobStatus
 from jobs.models.job_status import new_job_id
 from jobs.spec import MAX_TAG_LENGTH, MAX_TAGS, JobSpec, are_tags
 
@@ -65,7 +64,7 @@ def _log(jobs: Sequence[JobStatus]) -> None:
 
 
 def create(requests: Sequence[Request]) -> list[JobStatus]:
-    """Insert one row for each request, all or none, in one statement.
+    """Insert one row for each request, all or none, in one statement for each thousand.
 
     Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. Pushes
     nothing: that is `dispatch`'s.
@@ -76,39 +75,63 @@ def create(requests: Sequence[Request]) -> list[JobStatus]:
         UnknownQueue: No such queue in RQ_QUEUES.
         InvalidOption: `run_at` or `tags` make no sense.
     """
-    rows = [_row(request) for request in requests]
-    if not rows:
-        return []
-    by_id = {job.id: job for job in JobStatus.objects.raw(_insert(), [json_values.dump(rows)])}
-    return [by_id[UUID(row["id"])] for row in rows]
+    return insert.rows(_drafts(requests))
 
 
 def check(request: Request) -> None:
     """Raise what `create` would raise for this request; make nothing."""
-    _row(request)
+    _drafts([request])
 
 
-def _row(request: Request) -> dict[str, Any]:
-    settings = conf.current()
-    spec = request.spec
+def _drafts(requests: Sequence[Request]) -> list[Draft]:
+    drafts: list[Draft] = []
+    before, terms = None, None
+    for request in requests:
+        params, params_json = _params(request)
+        if before is None or terms is None or not _is_alike(request, before):
+            terms = _terms(request)
+        before = request
+        drafts.append(Draft(new_job_id(), params, params_json, terms))
+    return drafts
+
+
+def _params(request: Request) -> tuple[dict[str, Any], str]:
+    spec, limit_bytes = request.spec, conf.current().max_params_bytes
     params = spec.params.check(request.params)
-    size_bytes = len(json_values.dump(params).encode())
-    if size_bytes > settings.max_params_bytes:
-        raise ParamsTooLarge(
-            spec.name, size_bytes=size_bytes, limit_bytes=settings.max_params_bytes
-        )
-    return {
-        "id": str(new_job_id()),
-        "job_class": spec.name,
-        "queue": _queue(request),
-        "params": params,
-        "max_attempts": spec.max_attempts or settings.max_attempts,
-        "tags": _tags(request),
-        "created_by_id": request.created_by_id,
-        "schedule": request.schedule,
-        "logical_time": request.logical_time.isoformat() if request.logical_time else None,
-        **_when(request.run_at),
-    }
+    text = json_values.dump(params)
+    size_bytes = len(text.encode())
+    if size_bytes > limit_bytes:
+        raise ParamsTooLarge(spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
+    return params, text
+
+
+def _is_alike(one: Request, other: Request) -> bool:
+    """Whether two requests differ in their params at most; those of a dispatch_many never do."""
+    return (
+        one.spec is other.spec
+        and one.queue == other.queue
+        and one.run_at == other.run_at
+        and one.tags == other.tags
+        and one.created_by_id == other.created_by_id
+        and one.schedule == other.schedule
+        and one.logical_time == other.logical_time
+    )
+
+
+def _terms(request: Request) -> Terms:
+    spec = request.spec
+    run_at, wait_seconds = _when(request.run_at)
+    return Terms(
+        job_class=spec.name,
+        queue=_queue(request),
+        max_attempts=spec.max_attempts or conf.current().max_attempts,
+        tags=_tags(request),
+        created_by_id=request.created_by_id,
+        schedule=request.schedule,
+        logical_time=request.logical_time,
+        run_at=run_at,
+        wait_seconds=wait_seconds,
+    )
 
 
 def _queue(request: Request) -> str:
@@ -119,54 +142,31 @@ def _queue(request: Request) -> str:
     return queue
 
 
-def _tags(request: Request) -> list[str]:
+def _tags(request: Request) -> tuple[str, ...]:
     tags = tuple(dict.fromkeys((*request.spec.tags, *request.tags)))
     if not are_tags(tags):
         raise InvalidOption(
             f"tags must be up to {MAX_TAGS} texts of up to {MAX_TAG_LENGTH} characters each."
         )
-    return list(tags)
+    return tags
 
 
-def _when(run_at: datetime | timedelta | None) -> dict[str, Any]:
+def _when(run_at: datetime | timedelta | None) -> tuple[datetime | None, float | None]:
+    """Return an aware moment, or a wait in seconds, or neither."""
     match run_at:
         case None:
-            return {"run_at": None, "wait_seconds": None}
+            return None, None
         case timedelta():
             wait = run_at
             seconds = max(0.0, run_at.total_seconds())  # a long past would overflow as well
-            when: dict[str, Any] = {"run_at": None, "wait_seconds": seconds}
+            when: tuple[datetime | None, float | None] = (None, seconds)
         case datetime():
             if timezone.is_naive(run_at):
                 raise InvalidOption("run_at needs a time zone: 2026-12-01T08:00:00+00:00.")
             wait = run_at - timezone.now()  # only to bound it; the database's clock decides
-            when = {"run_at": run_at.isoformat(), "wait_seconds": None}
+            when = (run_at, None)
         case _:
             raise InvalidOption("run_at must be an aware datetime, or a timedelta from now.")
     if wait > MAX_WAIT:
         raise InvalidOption(f"run_at is more than {MAX_WAIT.days} days ahead.")
     return when
-
-
-def _insert() -> str:
-    now = clock.NOW
-    user_type = JobStatus._meta.get_field("created_by").db_type(connection)
-    return f"""
-        INSERT INTO job_statuses (
-            id, job_class, queue, params, status, attempt, max_attempts, claim, losses,
-            interruptions, created_at, updated_at, due_at, cancel_requested_by, cancel_reason,
-            error, tags, held_by,
-            created_by_id, schedule, logical_time)
-        SELECT
-            n.id, n.job_class, n.queue, n.params,
-            CASE WHEN d.due_at > {now} THEN 'scheduled' ELSE 'queued' END,
-            0, n.max_attempts, 0, 0, 0, {now}, {now}, d.due_at, '', '', '', n.tags, '',
-            n.created_by_id, n.schedule, n.logical_time
-        FROM jsonb_to_recordset(%s::jsonb) AS n(
-                id uuid, job_class text, queue text, params jsonb, max_attempts int, tags text[],
-                created_by_id {user_type}, schedule text, logical_time timestamptz,
-                run_at timestamptz, wait_seconds float8),
-            LATERAL (SELECT greatest({now}, coalesce(
-                n.run_at, {now} + make_interval(secs => n.wait_seconds)))) AS d(due_at)
-        RETURNING *
-    """

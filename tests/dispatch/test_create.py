@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
+from jobs.dispatch import create, insert
+from jobs.dispatch.create import Request
 from jobs.errors import DispatchError, InvalidOption, ParamsTooLarge, UnknownQueue
 from jobs.models import JobStatus, clock
 from tests import jobs
@@ -40,6 +44,59 @@ def test_a_thousand_jobs_are_one_statement_and_keep_their_order(redis: Redis) ->
 
     assert len(queries) == 1
     assert [job.params["value"] for job in made] == [str(n) for n in range(1_000)]
+
+
+def fields_of(job: JobStatus) -> dict[str, object]:
+    return {field.attname: getattr(job, field.attname) for field in JobStatus._meta.concrete_fields}
+
+
+def test_what_the_caller_gets_is_the_whole_row(redis: Redis) -> None:
+    ann = User.objects.create(username="ann")
+    run_at = clock.read() + timedelta(minutes=5)
+    wishes = [
+        Request(spec=jobs.Echo.spec, params={"value": "x"}),
+        Request(spec=jobs.Echo.spec, params={"value": "y\n\\ \u2028"}, tags=("a", "b")),
+        Request(spec=jobs.Secretive.spec, params={"user": "u", "password": "p"}, queue="low"),
+        Request(spec=jobs.Echo.spec, run_at=run_at, created_by_id=ann.pk),
+        Request(spec=jobs.Echo.spec, run_at=timedelta(seconds=90), tags=("a",)),
+        Request(spec=jobs.Echo.spec, schedule="nightly", logical_time=run_at),
+    ]
+    made = [*create.create(wishes), *(create.create([wish])[0] for wish in wishes)]
+
+    assert [job.status for job in made] == [*["queued"] * 3, *["scheduled"] * 2, "queued"] * 2
+    for job in made:
+        assert fields_of(job) == fields_of(JobStatus.objects.get(id=job.id))
+        assert not job.get_deferred_fields()
+        assert (job._state.adding, job._state.db) == (False, "default")
+    assert len({id(job.tags) for job in made}) == len(made)  # nobody's list is another's
+
+
+def test_a_job_of_many_can_be_saved_by_its_caller(redis: Redis) -> None:
+    _, job = jobs.Echo.dispatch_many([{}, {}])
+
+    job.error = "by hand"
+    job.save(update_fields=["error"])
+
+    assert JobStatus.objects.get(error="by hand").id == job.id
+
+
+def test_none_is_made_where_none_is_asked_for(redis: Redis) -> None:
+    assert jobs.Echo.dispatch_many([]) == []
+
+
+def test_large_params_are_spread_over_statements(
+    redis: Redis, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(insert, "MAX_CHARACTERS", 1_000)
+    sizes = [10, 2_000, 400, 400, 400, 10]  # [10], [2_000], [400, 400], [400, 10]
+
+    with django_assert_num_queries(4):
+        made = create.create(
+            [Request(spec=jobs.Echo.spec, params={"value": "x" * size}) for size in sizes]
+        )
+
+    assert [len(job.params["value"]) for job in made] == sizes
+    assert JobStatus.objects.count() == len(sizes)
 
 
 def test_one_bad_one_of_many_makes_none(redis: Redis) -> None:

@@ -17,7 +17,7 @@ CODE = sorted(path for path in (ROOT / "jobs").rglob("*.py") if "migrations" not
 # The raw statements that stand beside `move`, and move itself.
 STATUS_WRITERS = {
     "jobs/models/job_status.py",
-    "jobs/dispatch/create.py",
+    "jobs/dispatch/insert.py",
     "jobs/lifecycle/start.py",
     "jobs/lifecycle/settle.py",
     "jobs/maintenance/queued.py",
@@ -79,7 +79,7 @@ def writes_status(text: str) -> bool:
 def test_status_is_written_only_beside_move() -> None:
     found = {name(path) for path in CODE if writes_status(path.read_text())}
 
-    assert found == STATUS_WRITERS - {"jobs/dispatch/create.py"}
+    assert found == STATUS_WRITERS - {"jobs/dispatch/insert.py"}
 
 
 def test_a_hosts_clock_is_read_only_where_nothing_is_decided_by_it() -> None:

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from redis import Redis
 
+from jobs.broker import keys
 from jobs.processes import channel
 from jobs.worker.guard import Guard
 from jobs.worker.runner import Orders, _Runner
@@ -67,6 +68,21 @@ def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner:
 
     assert seen == ["INSERT"]
     assert round_trips(redis) - before - 1 == 1
+
+
+def test_many_cost_a_statement_for_each_thousand(redis: Redis, runner: _Runner) -> None:
+    with statements() as seen:
+        made = Echo.dispatch_many([{"value": str(number)} for number in range(2_500)])
+
+    assert seen == ["WITH"] * 3
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(DISTINCT xmin::text) FROM job_statuses WHERE id = ANY(%s)",
+            [[job.id for job in made]],
+        )
+        assert cursor.fetchone() == (2_500, 1)  # one commit
+    pushed = [item.decode() for item in redis.lrange(keys.queue("default"), 0, -1)]
+    assert pushed == [str(job.id) for job in made]
 
 
 def test_an_attempt_costs_two_statements_and_three_round_trips(

@@ -1,0 +1,226 @@
+"""The rows of new jobs: what stands in them, the statements that insert them, their instances."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.base import ModelState
+
+from jobs.models import JobStatus, clock
+
+# Of one statement; the params of a thousand jobs may be a gigabyte, which none would hold.
+MAX_ROWS = 1_000
+MAX_CHARACTERS = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What rows have in common beside their params; many share one."""
+
+    job_class: str
+    queue: str
+    max_attempts: int
+    tags: tuple[str, ...]
+    created_by_id: Any
+    schedule: str
+    logical_time: datetime | None
+    run_at: datetime | None  # it or `wait_seconds`, or neither: at once
+    wait_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A row before it is inserted."""
+
+    job_id: UUID
+    params: dict[str, Any]
+    params_json: str  # the same, compact: no line break stands in it
+    terms: Terms
+
+
+class _Moments(NamedTuple):
+    """What only the database knows of a new row."""
+
+    created_at: datetime
+    due_at: datetime
+    status: str
+
+
+def rows(drafts: Sequence[Draft]) -> list[JobStatus]:
+    """Insert a row for each of `drafts`, all or none; one statement for each thousand.
+
+    Becomes queued, or scheduled where it is due later by the database's clock. Joins the caller's
+    transaction; without one, and where it takes several statements, opens its own.
+    """
+    chunks = list(_chunks(drafts))
+    several = len(chunks) > 1
+    with transaction.atomic(savepoint=False) if several else contextlib.nullcontext():
+        return [job for chunk in chunks for job in _inserted(chunk)]
+
+
+def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+    begin, size = 0, 0
+    for number, draft in enumerate(drafts):
+        size += len(draft.params_json)
+        if number - begin == MAX_ROWS or (size > MAX_CHARACTERS and number > begin):
+            yield drafts[begin:number]
+            begin, size = number, len(draft.params_json)
+    if begin < len(drafts):
+        yield drafts[begin:]
+
+
+def _inserted(drafts: Sequence[Draft]) -> Iterable[JobStatus]:
+    # One alone costs less as the plain statement that it is.
+    return [_insert_one(drafts[0])] if len(drafts) == 1 else _insert_many(drafts)
+
+
+def _insert_one(draft: Draft) -> JobStatus:
+    terms = draft.terms
+    values = {
+        "id": draft.job_id,
+        "job_class": terms.job_class,
+        "queue": terms.queue,
+        "params": draft.params_json,
+        "max_attempts": terms.max_attempts,
+        "tags": list(terms.tags),
+        "created_by_id": terms.created_by_id,
+        "schedule": terms.schedule,
+        "logical_time": terms.logical_time,
+        "run_at": terms.run_at,
+        "wait_seconds": terms.wait_seconds,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_one(clock.NOW), values)
+        return _job(draft, _Moments(*cursor.fetchone()))
+
+
+def _insert_many(drafts: Sequence[Draft]) -> Iterator[JobStatus]:
+    terms_by_id = {id(draft.terms): draft.terms for draft in drafts}
+    numbers = {identity: number for number, identity in enumerate(terms_by_id)}
+    values = {
+        "ids": ",".join([str(draft.job_id) for draft in drafts]),
+        "params": "\n".join([draft.params_json for draft in drafts]),
+        "numbers": ",".join([str(numbers[id(draft.terms)]) for draft in drafts]),
+        "terms": json.dumps(
+            [
+                {name: getattr(terms, name) for name in Terms.__slots__} | {"number": number}
+                for number, terms in enumerate(terms_by_id.values())
+            ],
+            default=str,
+        ),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_many(clock.NOW), values)
+        moments = {number: _Moments(*found) for number, *found in cursor.fetchall()}
+    first_by_terms: dict[int, JobStatus] = {}
+    for draft in drafts:
+        identity = id(draft.terms)
+        first = first_by_terms.get(identity)
+        if first is None:
+            first = first_by_terms[identity] = _job(draft, moments[numbers[identity]])
+            yield first
+        else:
+            yield _like(first, draft)
+
+
+def _job(draft: Draft, moments: _Moments) -> JobStatus:
+    terms = draft.terms
+    job = JobStatus(
+        id=draft.job_id,
+        job_class=terms.job_class,
+        queue=terms.queue,
+        params=draft.params,
+        status=moments.status,
+        max_attempts=terms.max_attempts,
+        created_at=moments.created_at,
+        updated_at=moments.created_at,
+        due_at=moments.due_at,
+        tags=list(terms.tags),
+        created_by_id=terms.created_by_id,
+        schedule=terms.schedule,
+        logical_time=terms.logical_time,
+    )
+    job.__dict__["_state"] = _stored()
+    return job
+
+
+def _like(first: JobStatus, draft: Draft) -> JobStatus:
+    # As Django makes one that it unpickles: JobStatus() would be the dearest part of a job of many.
+    job = JobStatus.__new__(JobStatus)
+    job.__dict__ = first.__dict__ | {
+        "id": draft.job_id,
+        "params": draft.params,
+        "tags": list(draft.terms.tags),
+        "_state": _stored(),
+    }
+    return job
+
+
+def _stored() -> ModelState:
+    state = ModelState()
+    state.adding = False
+    state.db = connection.alias
+    return state
+
+
+_COLUMNS = """
+    id, job_class, queue, params, status, attempt, max_attempts, claim, losses, interruptions,
+    created_at, updated_at, due_at, cancel_requested_by, cancel_reason, error, tags, held_by,
+    created_by_id, schedule, logical_time
+"""
+
+
+@cache
+def _one(now: str) -> str:
+    due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
+    return f"""
+        INSERT INTO job_statuses ({_COLUMNS}) VALUES (
+            %(id)s, %(job_class)s, %(queue)s, %(params)s::jsonb, {_status(now, due_at)},
+            0, %(max_attempts)s, 0, 0, 0, {now}, {now}, {due_at}, '', '', '', %(tags)s::text[], '',
+            %(created_by_id)s, %(schedule)s, %(logical_time)s)
+        RETURNING created_at, due_at, status
+    """
+
+
+@cache
+def _many(now: str) -> str:
+    user_type = JobStatus._meta.get_field("created_by").db_type(connection)
+    due_at = _due_at(now, run_at="given.run_at", wait="given.wait_seconds")
+    return f"""
+        WITH terms AS MATERIALIZED (
+            SELECT given.*, {due_at} AS due_at
+            FROM jsonb_to_recordset(%(terms)s::jsonb) AS given(
+                number text, job_class text, queue text, max_attempts int, tags text[],
+                created_by_id {user_type}, schedule text, logical_time timestamptz,
+                run_at timestamptz, wait_seconds float8)
+        ), made AS (
+            INSERT INTO job_statuses ({_COLUMNS})
+            SELECT
+                new.id::uuid, t.job_class, t.queue, new.params::jsonb, {_status(now, "t.due_at")},
+                0, t.max_attempts, 0, 0, 0, {now}, {now}, t.due_at, '', '', '', t.tags, '',
+                t.created_by_id, t.schedule, t.logical_time
+            FROM ROWS FROM (
+                string_to_table(%(ids)s, ','),
+                string_to_table(%(params)s, E'\\n'),
+                string_to_table(%(numbers)s, ',')
+            ) AS new(id, params, number)
+            JOIN terms AS t USING (number)
+        )
+        SELECT number::int, {now}, due_at, {_status(now, "due_at")} FROM terms
+    """
+
+
+def _due_at(now: str, *, run_at: str, wait: str) -> str:
+    return f"greatest({now}, coalesce({run_at}, {now} + make_interval(secs => {wait})))"
+
+
+def _status(now: str, due_at: str) -> str:
+    return f"CASE WHEN {due_at} > {now} THEN 'scheduled' ELSE 'queued' END"
