@@ -36,6 +36,11 @@ class Conf:
     runner_max_jobs: int = 1_000  # a runner is replaced after so many jobs
     runner_max_memory: int = 512 * MIB  # bytes of peak memory; likewise
     progress_interval: timedelta = timedelta(seconds=0.5)
+    async_slots: int = 100  # async jobs that a runner runs at once; rqworker --async-slots
+    async_threads: int = 4  # for their sync code and the ORM, each with a connection
+    # A step of an async job that holds the event loop for longer loses its runner. Far above what a
+    # slow step takes on a busy machine; so long its neighbours' timeouts and cancels may be late.
+    async_block_limit: timedelta = timedelta(seconds=10)
     behind_pooler: bool = False  # a transaction pooler stands before PostgreSQL
 
     # The relay.

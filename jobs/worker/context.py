@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,22 +35,43 @@ class Side:
         Returns:
             Whether a cancel has been asked for; None when the attempt is no longer the job's.
         """
+        rows = self._execute(
+            f"UPDATE job_statuses SET progress = %s::jsonb, updated_at = {clock.NOW} "
+            "WHERE id = %s AND claim = %s AND status = 'started' "
+            "RETURNING cancel_requested_at IS NOT NULL",
+            [json_values.dump(progress), job.id, job.claim],
+        )
+        if rows is None:
+            return False
+        return bool(rows[0][0]) if rows else None
+
+    def write_all(self, progress_by_attempt: Mapping[tuple[UUID, int], Progress]) -> set[UUID]:
+        """Write the progress of many attempts, each named by its job's id and its claim.
+
+        A row that is locked is left out: its next progress tries again.
+
+        Returns:
+            The jobs whose cancel has been asked for, or that are no longer at that attempt.
+        """
+        said = [
+            {"id": str(job_id), "claim": claim, "progress": progress}
+            for (job_id, claim), progress in progress_by_attempt.items()
+        ]
+        rows = self._execute(_write_all(), [json_values.dump(said)]) or []
+        return {job_id for (job_id,) in rows}
+
+    def _execute(self, statement: str, values: list[Any]) -> list[Any] | None:
         if self._wrapper is None:
             self._wrapper = self._open()
         try:
             with self._wrapper.cursor() as cursor:
-                cursor.execute(
-                    f"UPDATE job_statuses SET progress = %s::jsonb, updated_at = {clock.NOW} "
-                    "WHERE id = %s AND claim = %s AND status = 'started' "
-                    "RETURNING cancel_requested_at IS NOT NULL",
-                    [json_values.dump(progress), job.id, job.claim],
-                )
-                row = cursor.fetchone()
+                cursor.execute(statement, values)
+                rows: list[Any] = cursor.fetchall()
+                return rows
         except (DatabaseError, InterfaceError):
             # The row is locked, or the connection broke: the next progress tries again.
             self.close()
-            return False
-        return None if row is None else bool(row[0])
+            return None
 
     def close(self) -> None:
         """Close the connection, in whatever state it is."""
@@ -62,6 +84,24 @@ class Side:
         wrapper: BaseDatabaseWrapper = connection.copy("side")
         connections.configure(wrapper, lock_timeout=1000, statement_timeout=3000)
         return wrapper
+
+
+def _write_all() -> str:
+    # By primary key, locked in id order.
+    return f"""
+        WITH said AS MATERIALIZED (
+            SELECT * FROM jsonb_to_recordset(%s::jsonb) AS s(id uuid, claim int, progress jsonb)),
+        ours AS MATERIALIZED (
+            SELECT j.id, said.progress FROM job_statuses j
+            JOIN said ON said.id = j.id AND said.claim = j.claim
+            WHERE j.status = 'started' ORDER BY j.id FOR UPDATE OF j SKIP LOCKED),
+        written AS (
+            UPDATE job_statuses j SET progress = ours.progress, updated_at = {clock.NOW}
+            FROM ours WHERE j.id = ours.id)
+        SELECT said.id FROM said LEFT JOIN job_statuses j
+            ON j.id = said.id AND j.claim = said.claim AND j.status = 'started'
+        WHERE j.id IS NULL OR j.cancel_requested_at IS NOT NULL
+    """
 
 
 class Context(ABC):

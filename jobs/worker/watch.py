@@ -107,7 +107,7 @@ class Watch:
             if self._reason is None and time.monotonic() < self._deadline:
                 return
             for wrapper in self._connections:
-                _cancel_statement(wrapper.connection)
+                cancel_statement(wrapper.connection)
             signal.pthread_kill(self._main, signal.SIGALRM)
 
     def _on_alarm(self, _number: int, _frame: object) -> None:
@@ -120,7 +120,8 @@ class Watch:
         raise _ERRORS[self._reason]
 
 
-def _cancel_statement(raw: Any) -> None:
+def cancel_statement(raw: Any) -> None:
+    """Cancel what psycopg2's connection executes, if anything; from another thread than its own."""
     # psycopg2 sits a statement out, whatever signal arrives; another thread may cancel it.
     if raw is not None and not raw.closed:
         with contextlib.suppress(psycopg2.Error):

@@ -25,6 +25,7 @@ STATUS_WRITERS = {
 # The loops that must outlive one bad item, and where an author's own code is asked.
 BROAD_CATCHERS = {
     "jobs/worker/run.py",
+    "jobs/worker/async_attempt.py",
     "jobs/processes/mother.py",
     "jobs/lifecycle/verdict.py",
     "jobs/maintenance/duties.py",
@@ -45,8 +46,8 @@ HOST_CLOCK_READERS = {
     "jobs/worker/keeper.py",  # what rq's dashboard shows of a worker
     "jobs/worker/slot.py",  # shown beside a runner
 }
-# rq-scheduler's methods, which ours must refuse under their own names.
-NOT_OURS = {"enqueue_at", "enqueue_in"}
+# rq-scheduler's methods, which ours must refuse under their own names, and an executor's.
+NOT_OURS = {"enqueue_at", "enqueue_in", "submit"}
 
 
 def name(path: Path) -> str:
