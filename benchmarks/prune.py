@@ -115,7 +115,7 @@ def work(go: Event) -> None:
 @contextmanager
 def worker(runners: int) -> Iterator[None]:
     kept = {f"retention_{status}": KEPT_SECONDS for status in ("completed", "failed", "cancelled")}
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "rqworker", "default", f"--concurrency={runners}"],
         env={**os.environ, "TEST_JOBS_SECONDS": json.dumps(kept)},
     )

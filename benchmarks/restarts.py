@@ -197,7 +197,7 @@ class Stock:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - our own commands
+    process = subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": "."}, stderr=subprocess.DEVNULL
     )
     try:

@@ -1,0 +1,91 @@
+"""Drain: how fast two processes work off a full queue; ours with and without batches.
+
+All jobs are dispatched first, then the workers start. The clock starts when the second process
+begins its first job, so start-up is excluded, and stops with the last row that is completed; the
+jobs that ended in between count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import rounds
+from benchmarks.bench import Bench
+from benchmarks.figures.dispatch import check
+from benchmarks.subject import Subject
+
+VALID_SHARE = 0.06  # of the raw INSERT rate
+BATCHES_OFF = '{"BATCH_SIZE": 1}'
+
+
+def run(bench: Bench) -> None:
+    """Measure no-ops."""
+    turns: dict[str, Callable[[], float]] = {
+        "raw": bench.machine.inserts_a_second,
+        "naive": Drain(bench, bench.naive),
+        "ours": Drain(bench, bench.ours),
+        "ours, batches off": Drain(bench, bench.ours, environment={"BENCH_JOBS": BATCHES_OFF}),
+    }
+    values = rounds.in_turns("drain no-op", turns, bench.sizes.rounds)
+    bench.add(rounds.rows("drain", "no-op", "jobs/s", values))
+    check(bench, "drain", values["naive"], values["raw"], VALID_SHARE)
+
+
+def run_burn(bench: Bench) -> None:
+    """Measure jobs that spend CPU time."""
+    for milliseconds in bench.sizes.burn_ms:
+        what = f"{milliseconds:.0f} ms"
+        turns = {
+            each.name: Drain(bench, each, job="Burn", value=milliseconds)
+            for each in (bench.naive, bench.ours)
+        }
+        values = rounds.in_turns(f"drain {what}", turns, bench.sizes.rounds)
+        bench.add(rounds.rows("drain", what, "jobs/s", values))
+
+
+@dataclass(slots=True)
+class Drain:
+    """One system's drain of one job, as many as fill the seconds asked for; a turn to call."""
+
+    bench: Bench
+    subject: Subject
+    job: str = "Echo"
+    value: Any = "x"
+    environment: dict[str, str] = field(default_factory=dict)
+    queues: tuple[str, ...] = ("default",)  # that the workers serve
+    clears: bool = True  # else it comes on top of what is there
+    count: int = 0  # found by a first drain, which isn't kept
+
+    def __call__(self) -> float:
+        """Return jobs a second."""
+        sizes = self.bench.sizes
+        if not self.count:
+            self.count = sizes.first_drain
+            if sizes.drain_seconds:
+                self._fit(self._rate())
+        rate = self._rate()
+        self._fit(rate)
+        return rate
+
+    def _fit(self, rate: float) -> None:
+        self.count = max(
+            self.bench.sizes.first_drain // 10, int(rate * self.bench.sizes.drain_seconds)
+        )
+
+    def _rate(self) -> float:
+        subject = self.subject
+        if self.clears:
+            subject.clear()
+        subject.forget_marks()
+        subject.dispatch(self.job, self.value, self.count)
+        with subject.working(*self.queues, **self.environment) as workers:
+            since = subject.await_begun(workers, subject.plan.runs_in)
+            subject.await_done(workers)
+        jobs, last = subject.query(subject.plan.ended_since, since)[0]
+        if jobs < self.count / 10:
+            raise SystemExit(
+                f"{subject.name}: of {self.count} jobs {jobs} ended once both processes worked"
+            )
+        return float(jobs) / (float(last) - since)
