@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import cast
 from uuid import UUID
 
 from redis import Redis
-from redis.commands.core import Script
 
 from jobs import conf
-from jobs.broker import keys
+from jobs.broker import keys, scripts
 
 logger = logging.getLogger("jobs.broker")
 
@@ -115,7 +113,7 @@ def take(
     count_aside, first = 0, list[bytes]()  # of the latter queue and start in turns
     try:
         for _ in range(MAX_ODD):
-            raw, odd = _script(client, _TAKE)(keys=key_list, args=[count, *queues])
+            raw, odd = scripts.script(client, _TAKE)(keys=key_list, args=[count, *queues])
             count_aside += len(odd) // 2
             first += odd[: 2 * _SAID - len(first)]
             if raw or not odd:
@@ -163,7 +161,7 @@ def put_back(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list.append(keys.entry(""))
-    strays = _script(client, _PUT_BACK)(keys=key_list, args=[len(queues), *queues, *ids])
+    strays = scripts.script(client, _PUT_BACK)(keys=key_list, args=[len(queues), *queues, *ids])
     for entry in strays:
         logger.error(
             "Entry %s was claimed from a queue that is not in RQ_QUEUES: dropped. A job's row "
@@ -187,8 +185,3 @@ def held(client: Redis, worker_id: UUID) -> Mapping[str, str]:
         for entry, queue in claims.items()
         if entry not in odd
     }
-
-
-@cache
-def _script(client: Redis, text: str) -> Script:
-    return client.register_script(text)

@@ -16,11 +16,14 @@ JOB, WORKER = UUID(int=1), UUID(int=2)
 NAME = "worker-1"
 
 
-def push_one(redis: Redis) -> None:
-    entry = push.Entry(
-        job_id=JOB, queue="high", claim=1, job_class="Echo", params={}, created_at=MOMENT
+def entry_of(job_id: UUID, queue: str) -> push.Entry:
+    return push.Entry(
+        job_id=job_id, queue=queue, claim=1, job_class="Echo", params={}, created_at=MOMENT
     )
-    push.push(redis, [entry])
+
+
+def push_one(redis: Redis) -> None:
+    push.push(redis, [entry_of(JOB, "high")])
 
 
 MOMENT = push.datetime(2026, 1, 1)
@@ -109,10 +112,26 @@ def test_a_key_of_another_type_is_put_aside_and_the_deed_is_done(
     assert key in said[0].getMessage()
 
 
+@pytest.mark.parametrize("bad", [keys.QUEUES, keys.queue("low"), keys.wake("low"), keys.entry(JOB)])
+def test_what_is_pushed_beside_a_bad_key_is_pushed_once(redis: Redis, bad: str):
+    plant(redis, bad)
+    other = UUID(int=3)
+
+    push.push(redis, [entry_of(other, "high"), entry_of(JOB, "low")])
+
+    assert redis.lrange(keys.queue("high"), 0, -1) == [str(other).encode()]
+    assert redis.lrange(keys.queue("low"), 0, -1) == [str(JOB).encode()]
+    assert redis.hget(keys.entry(JOB), "claim") == b"1"
+    assert redis.smembers(keys.QUEUES) == {keys.queue(name).encode() for name in ("high", "low")}
+
+
 def test_in_a_pipeline_only_what_was_refused_is_done_again(redis: Redis):
     plant(redis, keys.entry(JOB))
 
-    push_one(redis)
+    with redis.pipeline() as pipe:
+        pipe.hset(keys.entry(JOB), "claim", 1)
+        pipe.rpush(keys.queue("high"), str(JOB))
+        pipe.execute()
 
     assert redis.lrange(keys.queue("high"), 0, -1) == [str(JOB).encode()]
     assert redis.hget(keys.entry(JOB), "claim") == b"1"

@@ -70,11 +70,14 @@ def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner:
     assert round_trips(redis) - before - 1 == 1
 
 
-def test_many_cost_a_statement_for_each_thousand(redis: Redis, runner: _Runner) -> None:
+def test_many_cost_a_statement_and_a_push_for_each_thousand(redis: Redis, runner: _Runner) -> None:
+    redis.config_resetstat()
+
     with statements() as seen:
         made = Echo.dispatch_many([{"value": str(number)} for number in range(2_500)])
 
     assert seen == ["WITH"] * 3
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), count(DISTINCT xmin::text) FROM job_statuses WHERE id = ANY(%s)",
