@@ -19,6 +19,46 @@ SHORT_SECRET = 4
 # Of a secret of many lines each one is hidden by itself too that is as long as this.
 TELLING_LINE = 8
 
+_SCALARS = frozenset((str, bool, float, type(None)))
+_TOO_LONG: int = 10**MAX_INTEGER_DIGITS
+# Kept: json.dumps would make one a call.
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def written(value: Any) -> str | None:
+    """Return `value` as compact JSON where one quick look shows that jsonb can hold it, else None.
+
+    None says neither that there is a fault nor which: ask `faults`, and if it finds none, `dump`.
+    """
+    if not _is_plain(value, 0):
+        return None
+    try:
+        text = _encode(value)
+        text.encode()
+    except ValueError:  # NaN, an infinity; a lone surrogate
+        return None
+    # An escaped NUL, or perhaps only a backslash before these letters.
+    return None if "\\u0000" in text else text
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether `value` holds nothing but JSON's own types, text keys, and no number too long."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is int:
+        return bool(abs(value) < _TOO_LONG)
+    if depth >= MAX_DEPTH:
+        return False
+    if kind is dict:
+        return all(
+            type(key) is str and (type(item) in _SCALARS or _is_plain(item, depth + 1))
+            for key, item in value.items()
+        )
+    return (kind is list or kind is tuple) and all(
+        type(item) in _SCALARS or _is_plain(item, depth + 1) for item in value
+    )
+
 
 def faults(value: Any, *, path: str = "") -> Iterator[Fault]:
     """Yield each place where `value` is not JSON that jsonb can hold.
@@ -63,7 +103,7 @@ def _scalar_fault(value: Any) -> str:
         case None | bool():
             return ""
         case int():
-            too_long = abs(value).bit_length() > MAX_INTEGER_DIGITS * 3.33
+            too_long = abs(value) >= _TOO_LONG
             return f"has more than {MAX_INTEGER_DIGITS} digits" if too_long else ""
         case float():
             return "" if math.isfinite(value) else f"is {value}, which JSON has no word for"
@@ -90,7 +130,7 @@ def dump(value: Any) -> str:
         ValueError: `value` holds NaN or an infinity.
         TypeError: `value` holds something that is not JSON.
     """
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def cleaned(text: str, *, limit_bytes: int) -> str:

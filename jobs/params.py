@@ -41,11 +41,26 @@ class ParamsSchema:
         Raises:
             InvalidParams: With every fault found; no value of a redacted param is repeated.
         """
+        return self.written(raw)[0]
+
+    def written(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return what `check` does, and the same as compact JSON.
+
+        Raises:
+            InvalidParams: As `check`.
+        """
         try:
             built = self.adapter.validate_python(dict(raw))
         except ValidationError as error:
             raise InvalidParams(self.job_name, self._faults(error, raw)) from None
         params = self._dumped(built, raw)
+        text = json_values.written(params)
+        if text is None:
+            self._refuse_faults(params)
+            text = json_values.dump(params)
+        return params, text
+
+    def _refuse_faults(self, params: Mapping[str, Any]) -> None:
         faults = [
             fault if name not in self.redact else Fault(param=name, message=fault["message"])
             for name, value in params.items()
@@ -53,7 +68,6 @@ class ParamsSchema:
         ]
         if faults:
             raise InvalidParams(self.job_name, faults)
-        return params
 
     def build(self, params: Mapping[str, Any]) -> Any:
         """Return an instance of the job class with these params, as they stand in a row.

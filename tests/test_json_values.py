@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,6 +39,39 @@ def test_what_has_no_fault_is_held_by_jsonb(value: Any) -> None:
     assert json.loads(held, parse_int=float) == json.loads(json_values.dump(value), parse_int=float)
 
 
+@given(values | st.dictionaries(st.integers() | st.text(), values))
+def test_a_quick_look_takes_what_has_no_fault(value: Any) -> None:
+    text = json_values.written(value)
+
+    if text is not None:
+        assert not list(json_values.faults(value))
+        assert text == json_values.dump(value)
+    else:
+        # Only of a backslash before these letters it can't be sure.
+        assert list(json_values.faults(value)) or "u0000" in json_values.dump(value)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_quick_look_knows_the_same_bounds(sign: int) -> None:
+    longest, deepest = sign * (10**json_values.MAX_INTEGER_DIGITS - 1), 1
+    for _ in range(json_values.MAX_DEPTH):
+        deepest = [deepest]
+
+    assert json_values.written(longest) == str(longest)
+    assert json_values.written(longest + sign) is None
+    assert list(json_values.faults(longest + sign))
+    assert not list(json_values.faults(deepest))
+    assert list(json_values.faults([deepest]))
+    assert json_values.written([deepest]) is None
+    assert json_values.written(deepest[0]) is not None
+
+
+@pytest.mark.parametrize("value", [{"value": "\\u0000"}, {"value": HTTPStatus.OK}])
+def test_what_a_quick_look_is_unsure_of_has_no_fault(value: Any) -> None:
+    assert json_values.written(value) is None
+    assert not list(json_values.faults(value))
+
+
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), "\x00", "\ud800", {"\x00": 1}, {1: 2}, object(), b"x"]
 )
@@ -45,6 +79,7 @@ def test_what_jsonb_cannot_hold_is_a_fault_that_names_its_place(value: Any) -> N
     [fault] = json_values.faults({"rows": [0, value]})
 
     assert fault["param"] == "rows[1]"
+    assert json_values.written({"rows": [0, value]}) is None
 
 
 @given(st.text(alphabet=st.characters(codec=None)), st.integers(min_value=100, max_value=500))

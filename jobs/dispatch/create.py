@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs import conf, json_values
+from jobs import conf
 from jobs.dispatch import insert, outbox
 from jobs.dispatch.insert import Draft, Terms
 from jobs.errors import InvalidOption, ParamsTooLarge, UnknownQueue
@@ -97,8 +97,7 @@ def _drafts(requests: Sequence[Request]) -> list[Draft]:
 
 def _params(request: Request) -> tuple[dict[str, Any], str]:
     spec, limit_bytes = request.spec, conf.current().max_params_bytes
-    params = spec.params.check(request.params)
-    text = json_values.dump(params)
+    params, text = spec.params.written(request.params)
     size_bytes = len(text.encode())
     if size_bytes > limit_bytes:
         raise ParamsTooLarge(spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
