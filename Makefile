@@ -14,7 +14,7 @@ CHAOS_SEED ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench screens check
+.PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench bench-peers screens check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ chaos: .venv/dev.stamp ## Strike everything at random for a while and count what
 
 bench: .venv/dev.stamp ## Measure every figure beside the naive way, in turns; 20 minutes (ARGS="drain dispatch --rounds 5")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/bench -- python -m benchmarks $(ARGS)
+
+bench-peers: .venv/dev.stamp ## Measure Celery, Procrastinate, django-ox and PgQueuer likewise (ARGS="celery --rounds 5")
+	@$(BIN)/python manage.py devstack exec --fresh --folder var/bench -- python -m benchmarks.peers $(ARGS)
 
 screens: .venv/dev.stamp ## Run the browser's tests (Debian: apt-get install chromium chromium-driver)
 	@$(SERVERS) pytest -m screens $(ARGS)

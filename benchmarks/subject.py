@@ -30,10 +30,11 @@ class Plan:
     python: str
     driver: str  # the module that dispatches
     environment: dict[str, str] = field(default_factory=dict)
-    # Two processes that run jobs; {queues} stands for the queues' names.
+    # Together two processes that run jobs. {queues} stands for the queues' names, {queues,} for
+    # the same with commas.
     workers: tuple[tuple[str, ...], ...]
     tables: tuple[str, ...]
-    is_done: str  # SQL: whether every row has ended well
+    is_done: str  # SQL: whether all %(count)s rows have ended well
     ended_since: str  # SQL: how many ended after that unix time, and the last's unix time
     runs_in: int = 2  # processes that run jobs
 
@@ -102,10 +103,10 @@ class Subject:
         for mark in (*self.marks.glob("*.begun"), *self.marks.glob("told")):
             mark.unlink()
 
-    def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, params: object = None) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, params or None)
+            cursor.execute(sql, params)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
@@ -113,14 +114,12 @@ class Subject:
         self, *queues: str, options: Sequence[str] = (), **environment: str
     ) -> Iterator[Workers]:
         """Within, its workers run; `options` are added to their command."""
-        commands = []
-        for command in self.plan.workers:
-            spread = [
-                part
-                for each in command
-                for part in (queues or ("default",) if each == "{queues}" else (each,))
-            ]
-            commands.append([*spread, *options])
+        served = queues or ("default",)
+        spread = {"{queues}": served, "{queues,}": (",".join(served),)}
+        commands = [
+            [*(part for each in command for part in spread.get(each, (each,))), *options]
+            for command in self.plan.workers
+        ]
         log = self.marks / "workers.log"
         log.unlink(missing_ok=True)
         with processes.running(commands, {**self.environment, **environment}, log) as workers:
@@ -148,15 +147,18 @@ class Subject:
             time.sleep(0.005)
         return begun[count - 1]
 
-    def await_done(self, workers: Workers, limit_seconds: float = 600.0) -> None:
-        """Wait until every job has ended well.
+    def await_done(self, workers: Workers, count: int, limit_seconds: float = 600.0) -> None:
+        """Wait until all the `count` jobs have ended well.
 
         Raises:
             SystemExit: It takes longer.
         """
+        count_of = {"count": count}
         limit = time.monotonic() + limit_seconds
         # A plain length first: the rows are counted only when nothing waits any longer.
-        while self.redis.llen("rq:queue:default") or not self.query(self.plan.is_done)[0][0]:
+        while (
+            self.redis.llen("rq:queue:default") or not self.query(self.plan.is_done, count_of)[0][0]
+        ):
             workers.must_live()
             if time.monotonic() > limit:
                 raise SystemExit(f"{self.name}: its jobs haven't ended in {limit_seconds:.0f} s")

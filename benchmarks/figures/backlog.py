@@ -37,4 +37,4 @@ def _run_one(subject: Subject) -> None:
     subject.dispatch("Echo", "x", 1)
     with subject.working("default") as workers:
         subject.await_begun(workers, 1)
-        subject.await_done(workers)
+        subject.await_done(workers, 1)

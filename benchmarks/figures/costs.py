@@ -79,7 +79,7 @@ def _drained(subject: Subject, count: int) -> Counted:
         # Without asking the servers in between: the questions would be counted.
         while subject.redis.llen("rq:queue:default"):
             time.sleep(0.2)
-        subject.await_done(workers)
+        subject.await_done(workers, count)
         worker = workers.cpu_seconds()
     return _minus(_count(subject, worker), before)
 

@@ -63,27 +63,29 @@ class Drain:
         sizes = self.bench.sizes
         if not self.count:
             self.count = sizes.first_drain
-            if sizes.drain_seconds:
-                self._fit(self._rate())
-        rate = self._rate()
+            # So few may be gone before a second process comes.
+            rate = self._rate(processes=1)
+            if not sizes.drain_seconds:
+                return rate
+            self._fit(rate)
+        rate = self._rate(self.subject.plan.runs_in)
         self._fit(rate)
         return rate
 
     def _fit(self, rate: float) -> None:
-        self.count = max(
-            self.bench.sizes.first_drain // 10, int(rate * self.bench.sizes.drain_seconds)
-        )
+        sizes = self.bench.sizes
+        self.count = max(sizes.first_drain // 10, int(rate * sizes.drain_seconds))
 
-    def _rate(self) -> float:
+    def _rate(self, processes: int) -> float:
         subject = self.subject
         if self.clears:
             subject.clear()
         subject.forget_marks()
         subject.dispatch(self.job, self.value, self.count)
         with subject.working(*self.queues, **self.environment) as workers:
-            since = subject.await_begun(workers, subject.plan.runs_in)
-            subject.await_done(workers)
-        jobs, last = subject.query(subject.plan.ended_since, since)[0]
+            since = subject.await_begun(workers, processes)
+            subject.await_done(workers, self.count)
+        jobs, last = subject.query(subject.plan.ended_since, (since,))[0]
         if jobs < self.count / 10:
             raise SystemExit(
                 f"{subject.name}: of {self.count} jobs {jobs} ended once both processes worked"

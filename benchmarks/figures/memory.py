@@ -38,6 +38,6 @@ def weight(subject: Subject, count: int, *options: str) -> float:
         # Little by little, so that each process has its share of them.
         subject.order("one", job="Echo", queue="default", value="x", count=count)
         subject.await_begun(workers, subject.plan.runs_in)
-        subject.await_done(workers)
+        subject.await_done(workers, count)
         time.sleep(REST_SECONDS)
         return workers.pss_mib()

@@ -51,6 +51,6 @@ def seconds(subject: Subject, count: int) -> float:
     subject.dispatch("Wait", WAIT_SECONDS, count)
     with subject.working("default") as workers:
         since = subject.await_begun(workers, 1)
-        subject.await_done(workers)
-        _, last = subject.query(subject.plan.ended_since, since)[0]
+        subject.await_done(workers, count)
+        _, last = subject.query(subject.plan.ended_since, (since,))[0]
     return float(last) - since
