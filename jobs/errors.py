@@ -139,6 +139,18 @@ class WorkerLost(AttemptError):
     """The attempt's process died or fell silent before it ended."""
 
 
+class LoopHeld(WorkerLost):
+    """The attempt held its runner's event loop for too long, and was killed with its runner."""
+
+    def __init__(self, *, seconds: float, limit_seconds: float) -> None:
+        super().__init__(
+            f"The job held the event loop for {seconds:.1f} s (the limit, "
+            f'JOBS["ASYNC_BLOCK_LIMIT"], is {limit_seconds:g} s), and no async job of its runner '
+            "could go on: it was killed with the runner. Await what waits; give what computes or "
+            "blocks to sync_to_async or asyncio.to_thread, or write `def _perform`."
+        )
+
+
 class TimedOut(AttemptError):
     """The attempt ran for longer than its timeout."""
 

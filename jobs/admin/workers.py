@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
-from django.utils.dateparse import parse_datetime
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import conf
-from jobs.admin import job_page, render
+from jobs.admin import render
 from jobs.admin.filters import TEMPLATE
 from jobs.admin.read_only import ReadOnlyAdmin
+from jobs.admin.runners import doing, listed
 from jobs.models import JobWorker, clock
 
 
@@ -117,12 +116,10 @@ class WorkerAdmin(ReadOnlyAdmin):
             # What it said with its last heartbeat is no longer so, or never was.
             return format_html('<span class="quiet">{}</span>', "not known")
         runners = worker.runners if isinstance(worker.runners, list) else []
-        rows = [(_doing(runner, worker.db_now),) for runner in runners if isinstance(runner, dict)]
-        if not rows:
+        told = [runner for runner in runners if isinstance(runner, dict)]
+        if not told:
             return format_html('<span class="quiet">{}</span>', "idle")
-        return format_html(
-            '<ul class="job-plain">{}</ul>', format_html_join("", "<li>{}</li>", rows)
-        )
+        return listed(doing(runner, worker.db_now) for runner in told)
 
 
 def life_badge(worker: JobWorker, now: datetime) -> SafeString:
@@ -140,32 +137,3 @@ def life_badge(worker: JobWorker, now: datetime) -> SafeString:
 
 def _is_silent(worker: JobWorker, now: datetime) -> bool:
     return now - worker.heartbeat_at > conf.current().lease
-
-
-def _doing(runner: dict[str, Any], now: datetime) -> SafeString:
-    pid = runner.get("pid")
-    job_id = _uuid(runner.get("job_id"))
-    if job_id is None:
-        return format_html('<span class="quiet">idle, pid {}</span>', pid)
-    return format_html(
-        '<a href="{}">{}</a> <span class="quiet">attempt {}{}, pid {}</span>',
-        job_page.page_address(job_id),
-        runner.get("job_class") or job_id,
-        runner.get("attempt", render.DASH),
-        _since(runner.get("started_at"), now),
-        pid,
-    )
-
-
-def _since(text: Any, now: datetime) -> str:
-    started_at = parse_datetime(text) if isinstance(text, str) else None
-    if started_at is None or started_at.tzinfo is None:
-        return ""
-    return f", for {render.duration(max(now - started_at, timedelta(0)))}"
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value)) if value else None
-    except ValueError:
-        return None

@@ -24,7 +24,8 @@ class JobWorker(models.Model):
     heartbeat_at = models.DateTimeField()  # by the worker's keeper, every JOBS["HEARTBEAT"]
     stopped_at = models.DateTimeField(null=True)  # set by its orderly end
     dead_at = models.DateTimeField(null=True)  # set by the leader's rescue; dead stays dead
-    # One item a runner: {"pid", "job_id", "job_class", "attempt", "started_at"}; by the keeper.
+    # One item a runner: {"pid", "job_id", "claim", "job_class", "attempt", "started_at"}; where it
+    # runs async jobs {"async_count", "async_classes", "async": some of them} too; by the keeper.
     runners = models.JSONField(default=list)
 
     class Meta:

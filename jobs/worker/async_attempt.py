@@ -32,7 +32,7 @@ class AsyncAttempt(Owner):
     Attributes:
         job: The job, as the attempt began.
         begun_at: When it was given to the loop, by time.monotonic().
-        ended_at: When all that it had begun was over, likewise.
+        ended_at: When all that it had begun was over, likewise; before that None.
     """
 
     def __init__(
@@ -46,7 +46,8 @@ class AsyncAttempt(Owner):
     ) -> None:
         super().__init__(job, grip)
         self.job = job
-        self.begun_at = self.ended_at = time.monotonic()
+        self.begun_at = time.monotonic()
+        self.ended_at: float | None = None
         self._seat = seat
         self._context = LoopContext(self, note=note)
         self._ended = ended

@@ -127,6 +127,25 @@ def test_a_worker_tells_what_each_runner_does(boss):
     assert "idle, pid 42" in html
 
 
+def test_a_runner_of_many_async_jobs_shows_the_oldest_and_counts_all(boss):
+    job = make_job(status=Status.STARTED)
+    told = {"job_id": str(job.id), "claim": 1, "job_class": "FetchRates", "attempt": 1}
+    runner = {
+        "pid": 41,
+        "async": [told],
+        "async_classes": [["FetchRates", 36], ["Ping", 1]],
+        "async_count": 37,
+    }
+    worker = make_worker(runners=[runner])
+
+    html = boss.get(f"/admin/jobs/jobworker/{worker.id}/change/").content.decode()
+
+    assert "main thread idle, pid 41" in html
+    assert "37 async: FetchRates \N{MULTIPLICATION SIGN} 36, Ping" in html
+    assert f"/admin/jobs/jobstatus/{job.id}/change/" in html
+    assert "and 36 more" in html
+
+
 def test_of_a_silent_worker_nobody_knows_what_its_runners_do(boss):
     heartbeat_at = timezone.now() - timedelta(minutes=5)
     make_worker(heartbeat_at=heartbeat_at, runners=[{"pid": 42, "job_id": None}])
@@ -138,7 +157,15 @@ def test_of_a_silent_worker_nobody_knows_what_its_runners_do(boss):
 
 
 @pytest.mark.parametrize(
-    "runners", [None, {}, "x", [None], [{"job_id": "nonsense", "started_at": 3}]]
+    "runners",
+    [
+        None,
+        {},
+        "x",
+        [None],
+        [{"job_id": "nonsense", "started_at": 3}],
+        [{"async_count": 2, "async": [None, {"job_id": 7}], "async_classes": [3, []]}],
+    ],
 )
 def test_odd_words_about_runners_are_no_server_error(boss, runners):
     worker = make_worker()

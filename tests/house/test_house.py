@@ -45,6 +45,7 @@ HOST_CLOCK_READERS = {
     "jobs/worker/context.py",  # shown beside a progress
     "jobs/worker/keeper.py",  # what rq's dashboard shows of a worker
     "jobs/worker/slot.py",  # shown beside a runner
+    "jobs/worker/aboard.py",  # likewise
 }
 # rq-scheduler's methods, which ours must refuse under their own names, and an executor's.
 NOT_OURS = {"enqueue_at", "enqueue_in", "submit"}
