@@ -36,7 +36,7 @@ def promote(timed: Status, *, limit: int) -> list[JobStatus]:
     Only PUSHED is loaded of them.
 
     One statement, in autocommit. Rows that somebody else locks are left to the next pass. Looks
-    into `job_statuses_living` once for each queue, however many rows are not yet due.
+    into `job_statuses_due` once for each queue, however many rows are not yet due.
     """
     moved = locking.repeat_on_conflict(
         lambda: list(JobStatus.objects.raw(_promote(timed), [limit, limit]))
@@ -82,7 +82,7 @@ def _lanes(status: Status) -> str:
 
 
 def queues() -> list[str]:
-    """Return the queues that have queued rows: one look into `job_statuses_living` for each."""
+    """Return the queues that have queued rows: one look into `job_statuses_due` for each."""
     with connection.cursor() as cursor:
         cursor.execute(f"{_lanes(Status.QUEUED)} SELECT queue FROM lane WHERE queue IS NOT NULL")
         return [queue for (queue,) in cursor.fetchall()]
@@ -91,7 +91,7 @@ def queues() -> list[str]:
 def overdue(*, limit: int) -> dict[str, list[Queued]]:
     """Return those of each queue's oldest `limit` rows that are older than JOBS["LOST_AFTER"].
 
-    By `job_statuses_living`; a row younger than that may be on its way to Redis.
+    By `job_statuses_due`; a row younger than that may be on its way to Redis.
     """
     wait_seconds = conf.current().lost_after.total_seconds()
     found: dict[str, list[Queued]] = {}

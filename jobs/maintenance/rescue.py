@@ -143,7 +143,7 @@ def _why(worker: JobWorker | None) -> str:
 
 
 def _orphans() -> str:
-    # By `job_statuses_living`: as many rows as there are running jobs. One that somebody holds
+    # By `job_statuses_by_status`: as many rows as there are running jobs. One that somebody holds
     # locked has its turn in a later pass.
     return f"""
         SELECT {", ".join(f"j.{column}" for column in _SETTLED)}

@@ -34,7 +34,7 @@ MAX_BYTES = registries.MAX_SHOWN_RESULT_BYTES  # of params or result; larger one
 def tell_anew() -> int:
     """Show what runs, and what ended lately, where Redis knows nothing of it; return how many.
 
-    Reads rows only, a bounded number of them: by `job_statuses_living` and `job_statuses_ended`.
+    Reads rows only, a bounded number of them: by `job_statuses_by_status` and `job_statuses_ended`.
 
     Raises:
         broker.client.Unreachable: Redis is down or hangs; the next check of all rows tells it.

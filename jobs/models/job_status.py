@@ -154,15 +154,18 @@ class JobStatus(models.Model):
         db_table = "job_statuses"
         verbose_name = "job"
         verbose_name_plural = "jobs"
+        # Each start and each end writes an entry into every index that its row has a part in: why
+        # these, and what each costs, stands in docs/adr/0007.
         indexes = [
-            # The relay, the rescue and every count of what is alive; finished rows are not in it.
+            # The order within a queue, of all that is yet to start: the relay's.
             models.Index(
                 fields=["status", "queue", "due_at", "id"],
-                name="job_statuses_living",
-                condition=models.Q(status__in=sorted(LIVING)),
+                name="job_statuses_due",
+                condition=models.Q(status__in=sorted(LIVING - {Status.STARTED})),
             ),
-            # Newest first, for lists.
-            models.Index(fields=["-created_at", "-id"], name="job_statuses_newest"),
+            # Newest first within a status, for lists and counts; and what runs now, for the rescue
+            # and the keepers.
+            models.Index(fields=["status", "created_at", "id"], name="job_statuses_by_status"),
             # The prune, which reads each class and status from its oldest end; living rows, and so
             # dispatch and start, have no part in it.
             models.Index(

@@ -145,7 +145,7 @@ def beat(worker_id: UUID, runners: list[dict[str, Any]]) -> bool:
 
 
 def held(worker_id: UUID) -> list[Held]:
-    """Return the rows that say this worker runs them; by the index of living jobs."""
+    """Return the rows that say this worker runs them; by `job_statuses_by_status`."""
     with connection.cursor() as cursor:
         cursor.execute(
             """

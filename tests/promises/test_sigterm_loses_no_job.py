@@ -86,7 +86,7 @@ def test_after_the_grace_a_job_is_given_back_unspent_so_often_and_then_fails_an_
         stops.append((job.status, job.attempt, job.interruptions))
 
     assert stops == [("queued", 0, 1), ("queued", 0, 2), ("retrying", 1, 2)]
-    errors = JobAttempt.objects.order_by("id").values_list("outcome", "error_class")
+    errors = JobAttempt.objects.order_by("claim").values_list("outcome", "error_class")
     assert list(errors) == [("given_back", ""), ("given_back", ""), ("failed", "Interrupted")]
 
 

@@ -55,7 +55,7 @@ def test_a_snooze_spends_no_attempt(workers: Workers) -> None:
     workers.start("default")
 
     assert ended(job).result == {"attempt": 1}
-    outcomes = JobAttempt.objects.filter(job=job).order_by("id").values_list("outcome", "number")
+    outcomes = JobAttempt.objects.filter(job=job).order_by("claim").values_list("outcome", "number")
     assert list(outcomes) == [("snoozed", 1), ("completed", 1)]
 
 
