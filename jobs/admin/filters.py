@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobs import conf, registry
+from jobs.admin import job_list
 from jobs.models import JobStatus, Schedule
 
 Choices = list[tuple[str, str]]
@@ -91,3 +92,18 @@ class CreatedFilter(admin.DateFieldListFilter):
     """By the day it was made."""
 
     template = TEMPLATE
+
+
+class AfterFilter(admin.SimpleListFilter):
+    """Further down than a place: where the list last stopped looking. The list itself reads it."""
+
+    title = "place"
+    parameter_name = job_list.AFTER
+
+    def lookups(self, *_: Any) -> Choices:
+        """Nothing to choose: the list's own link leads there."""
+        return []
+
+    def queryset(self, _: HttpRequest, queryset: QuerySet[JobStatus]) -> QuerySet[JobStatus]:
+        """All of them."""
+        return queryset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from jobs import permissions
-from jobs.admin import job_page, many, render, run_page, tabs, verbs
+from jobs.admin import job_list, job_page, many, render, run_page, tabs, verbs
 from jobs.admin.filters import (
+    AfterFilter,
     CreatedFilter,
     JobClassFilter,
     QueueFilter,
@@ -29,8 +29,6 @@ from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobStatus, clock
 from jobs.statuses import Status
 
-_ID_PREFIX = re.compile(r"[0-9a-f]{8,32}", re.IGNORECASE)
-_TAG = "tag:"
 _ERROR_CHARACTERS = 140
 
 
@@ -44,11 +42,12 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = None  # the job column links itself: beside the link stand its details
     list_filter = (
         JobClassFilter, QueueFilter, TagFilter, ScheduleFilter,
-        ("created_at", CreatedFilter),
+        ("created_at", CreatedFilter), AfterFilter,
     )  # fmt: skip
     list_select_related = ("worker",)
     list_per_page = 50
     sortable_by = ()  # newest first, by its index; any other order would sort the whole table
+    ordering = ("-created_at", "-id")
     search_fields = ("id",)
     search_help_text = "Job id (or its beginning), job class, words of the error, or tag:<a tag>"
     actions = ("retry_selected", "run_selected_again", "cancel_selected")
@@ -73,6 +72,10 @@ class JobAdmin(ReadOnlyAdmin):
         jobs: QuerySet[JobStatus] = super().get_queryset(request)
         return jobs.defer("params", "result").annotate(db_now=RawSQL(clock.NOW, ()))
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[job_list.JobList]:  # noqa: ARG002
+        """The list that looks only so far."""
+        return job_list.JobList
+
     def get_search_results(
         self,
         request: HttpRequest,  # noqa: ARG002 - Django's signature
@@ -83,11 +86,10 @@ class JobAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        digits = term.replace("-", "")
-        if _ID_PREFIX.fullmatch(digits):
-            return queryset.filter(id__range=_id_range(digits)), False
-        if term.startswith(_TAG):
-            return queryset.filter(tags__contains=[term.removeprefix(_TAG)]), False
+        if job_list.is_id(term):
+            return queryset.filter(id__range=_id_range(term.replace("-", ""))), False
+        if term.startswith(job_list.TAG):
+            return queryset.filter(tags__contains=[term.removeprefix(job_list.TAG)]), False
         for word in term.split():
             queryset = queryset.filter(Q(job_class__icontains=word) | Q(error__icontains=word))
         return queryset, False

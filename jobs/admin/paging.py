@@ -16,7 +16,7 @@ else:
 
 CAP = 1_000  # rows counted at most, until somebody turns to a page behind them
 _PAGES_AHEAD = 3
-_LAST_PAGE = 1_000  # nobody turns further; and an offset costs what it skips
+_LAST_PAGE = 200  # an offset costs what it skips; further down lead dates and statuses
 
 
 class CappedPaginator(BasePaginator):
@@ -34,8 +34,7 @@ class CappedPaginator(BasePaginator):
     @property
     def limit(self) -> int:
         """Where the counting stops."""
-        page = min(max(self.page_number, 1), _LAST_PAGE)
-        return max(CAP, (page + _PAGES_AHEAD) * self.per_page)
+        return limit(self.page_number, self.per_page)
 
     @property
     def is_capped(self) -> bool:
@@ -43,11 +42,22 @@ class CappedPaginator(BasePaginator):
         return self.count >= self.limit
 
 
+def limit(page_number: int, per_page: int) -> int:
+    """Return how many rows a look at that page counts at most."""
+    page = min(max(page_number, 1), _LAST_PAGE)
+    return max(CAP, (page + _PAGES_AHEAD) * per_page)
+
+
+def page_number(request: HttpRequest, page_variable: str) -> int:
+    """Return which page is asked for; what makes no sense is the first."""
+    given = request.GET.get(page_variable, "1")
+    return int(given) if given.isdecimal() and len(given) <= len(str(CAP)) else 1
+
+
 def paginator(
     request: HttpRequest, rows: Any, per_page: int, page_variable: str
 ) -> CappedPaginator:
     """Return the pages of `rows` as far as this request looks."""
     pages = CappedPaginator(rows, per_page)
-    given = request.GET.get(page_variable, "1")
-    pages.page_number = int(given) if given.isdecimal() and len(given) <= len(str(CAP)) else 1
+    pages.page_number = page_number(request, page_variable)
     return pages

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from jobs.admin import job_list
 from jobs.insights import stats
 from jobs.statuses import Status
 
@@ -45,7 +46,7 @@ def tabs(request: HttpRequest) -> list[Tab]:
 
 def _url(request: HttpRequest, status: Status | None) -> str:
     query = request.GET.copy()
-    for name in (PARAMETER, "p", "e"):
+    for name in (PARAMETER, job_list.AFTER, "p", "e"):
         query.pop(name, None)
     if status is not None:
         query[PARAMETER] = status.value

@@ -8,9 +8,10 @@ from datetime import datetime
 from django.http import QueryDict
 
 from jobs.api import problems
-from jobs.api.pagination import DEFAULT_SIZE, MAX_SIZE, BadCursor, read_cursor
+from jobs.api.pagination import DEFAULT_SIZE, MAX_SIZE
 from jobs.api.problems import Refusal
-from jobs.insights.search import Filter, Place
+from jobs.insights.places import BadCursor, Place, read_cursor
+from jobs.insights.search import Filter
 from jobs.statuses import Status
 
 MAX_TEXT = 100

@@ -35,17 +35,27 @@ def _run(options: dict[str, Any], out: Output) -> int:
         queue=options["queue"],
         tag=options["tag"],
     )
-    page = search.page(where, size=options["limit"])
-    out.data([describe.summary(job) for job in page.jobs])
+    jobs, there_are_more = _found(where, options["limit"])
+    out.data([describe.summary(job) for job in jobs])
     out.table(
         [
             ("ID", "STATUS", "JOB", "QUEUE", "ATTEMPT", "CREATED", "NOTE"),
-            *(_row(job) for job in page.jobs),
+            *(_row(job) for job in jobs),
         ]
     )
-    if page.next is not None:
+    if there_are_more:
         out.say(f"There are more: --limit shows up to {MAX_LIMIT:,}.")
     return OK
+
+
+def _found(where: search.Filter, limit: int) -> tuple[list[JobStatus], bool]:
+    # One look goes only so far down; whoever waits at a terminal may end it any time.
+    page = search.page(where, size=limit)
+    jobs = page.jobs
+    while page.next is not None and len(jobs) < limit:
+        page = search.page(where, after=page.next, size=limit - len(jobs))
+        jobs += page.jobs
+    return jobs, page.next is not None
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from jobs.models import JobStatus, clock
-from jobs.statuses import LIVING, TERMINAL, Status
+from jobs.statuses import Status
 
 CAP = 1_000  # nobody reads a larger number; everything else is "1000+"
-RECENT = 10_000  # ended jobs are counted among so many of the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,33 +26,25 @@ class Count:
 
 
 def counts_by_status() -> Mapping[Status, Count]:
-    """Count the jobs in each status: one statement.
+    """Count the jobs in each status up to `CAP`: one statement, by job_statuses_by_status.
 
-    Living ones up to `CAP` by the index job_statuses_living; ended ones among the `RECENT` newest
-    by job_statuses_newest, so that a table of millions of them costs what a small one does.
+    In that index's order: a status of which there are none would have the whole table read.
     """
-    living = " UNION ALL ".join(
-        "(SELECT status FROM job_statuses WHERE status = %s LIMIT %s)" for _ in LIVING
-    )
-    values: list[str | int] = [value for status in sorted(LIVING) for value in (status, CAP + 1)]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            WITH recent AS (
-                SELECT status FROM job_statuses ORDER BY created_at DESC, id DESC LIMIT %s),
-            counted AS ({living} UNION ALL (SELECT status FROM recent WHERE status = ANY(%s)))
-            SELECT status, count(*), (SELECT count(*) FROM recent) FROM counted GROUP BY status
+            """
+            SELECT s.status, counted.number FROM unnest(%s::text[]) AS s(status)
+            CROSS JOIN LATERAL (SELECT count(*) AS number FROM (
+                SELECT 1 FROM job_statuses WHERE status = s.status
+                ORDER BY created_at DESC LIMIT %s) AS f) AS counted
             """,
-            [RECENT, *values, sorted(TERMINAL)],
+            [[status.value for status in Status], CAP + 1],
         )
         rows = cursor.fetchall()
-    found = {Status(status): (number, recent) for status, number, recent in rows}
-    return {status: _count(status, *found.get(status, (0, 0))) for status in Status}
-
-
-def _count(status: Status, number: int, recent: int) -> Count:
-    is_partial = status in TERMINAL and recent >= RECENT and number > 0
-    return Count(value=min(number, CAP), is_capped=number > CAP or is_partial)
+    return {
+        Status(status): Count(value=min(number, CAP), is_capped=number > CAP)
+        for status, number in rows
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +59,11 @@ class QueueLoad:
 
 
 def queue_loads(queues: tuple[str, ...]) -> list[QueueLoad]:
-    """Return the load of each of `queues`: one statement, by the index job_statuses_living."""
+    """Return the load of each of `queues`: one statement.
+
+    What waits is counted in the order of the index job_statuses_due, what runs in that of
+    job_statuses_by_status: as above.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -77,10 +72,12 @@ def queue_loads(queues: tuple[str, ...]) -> list[QueueLoad]:
             FROM unnest(%s::text[]) WITH ORDINALITY AS q(name, place)
             CROSS JOIN LATERAL (SELECT count(*) AS number FROM (
                 SELECT 1 FROM job_statuses
-                WHERE status = 'queued' AND queue = q.name LIMIT %s) AS w) AS waiting
+                WHERE status = 'queued' AND queue = q.name
+                ORDER BY due_at LIMIT %s) AS w) AS waiting
             CROSS JOIN LATERAL (SELECT count(*) AS number FROM (
                 SELECT 1 FROM job_statuses
-                WHERE status = 'started' AND queue = q.name LIMIT %s) AS r) AS running
+                WHERE status = 'started' AND queue = q.name
+                ORDER BY created_at LIMIT %s) AS r) AS running
             LEFT JOIN LATERAL (SELECT due_at FROM job_statuses
                 WHERE status = 'queued' AND queue = q.name
                 ORDER BY due_at, id LIMIT 1) AS oldest ON true
@@ -106,15 +103,16 @@ def count_before(job: JobStatus) -> Count:
     before = JobStatus.objects.filter(
         status=Status.QUEUED, queue=job.queue, due_at__lte=job.due_at
     ).exclude(due_at=job.due_at, id__gte=job.id)
-    number = before[: CAP + 1].count()
+    # In the index's order: else PostgreSQL may think that the table itself has so many soon enough.
+    number = before.order_by("-due_at", "-id")[: CAP + 1].count()
     return Count(value=min(number, CAP), is_capped=number > CAP)
 
 
 def latest_failures(count: int) -> list[JobStatus]:
-    """Return the newest failed jobs among the `RECENT` newest of all, without params and result."""
-    recent = JobStatus.objects.order_by("-created_at", "-id").values("id")[:RECENT]
+    """Return the latest failures of the `CAP` newest failed jobs, without params and result."""
+    newest = JobStatus.objects.filter(status=Status.FAILED).order_by("-created_at", "-id")
     return list(
-        JobStatus.objects.filter(id__in=recent, status=Status.FAILED)
+        JobStatus.objects.filter(id__in=newest.values("id")[:CAP], status=Status.FAILED)
         .defer("params", "result")
         .order_by("-finished_at")[:count]
     )

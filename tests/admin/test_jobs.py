@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs.insights import search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 from tests.admin.conftest import browser, person
@@ -134,6 +136,55 @@ def test_a_long_list_is_counted_only_so_far(viewer, django_assert_max_num_querie
     assert '<span class="job-count job-count-completed">1000+</span>' in html
     assert "1200" not in html
     assert listed(viewer.get(LIST, {"p": "24"}))
+
+
+def test_a_search_looks_so_far_and_leads_further_down(viewer, monkeypatch):
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 4)
+    now = timezone.now()
+    rare = make_job(job_class="Sleep", created_at=now - timedelta(days=9))
+    for minutes in range(5):
+        make_job(created_at=now - timedelta(minutes=minutes))
+
+    answer = viewer.get(LIST, {"class": "Sleep"})
+    further = answer.context["cl"].further
+    found = viewer.get(LIST + further["url"])
+
+    assert listed(answer) == set()
+    assert "Look further down" in answer.content.decode()
+    assert listed(found) == {rare.id}
+    assert "Look further down" not in found.content.decode()
+
+
+def test_another_question_begins_at_the_newest_job_again(viewer, monkeypatch):
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 1)
+    for _ in range(3):
+        make_job(job_class="Sleep")
+    further = viewer.get(LIST, {"class": "Sleep"}).context["cl"].further
+
+    answer = viewer.get(LIST + further["url"])
+
+    assert "after=" in further["url"]
+    links = re.findall(r'href="(\?[^"]*)"', answer.content.decode())
+    asked = [link for link in links if "after=" in link]
+    assert links
+    assert asked == [answer.context["cl"].further["url"].replace("&", "&amp;")]
+
+
+def test_what_is_done_to_all_that_match_is_done_beyond_one_look(operator, monkeypatch):
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 1)
+    failed = [make_job(job_class="Sleep", status=Status.FAILED) for _ in range(3)]
+    fields = select("retry_selected", failed[0], select_across="1", confirmed="yes")
+
+    operator.post(f"{LIST}?class=Sleep", fields)
+
+    assert JobStatus.objects.filter(status=Status.QUEUED).count() == len(failed)
+
+
+@pytest.mark.parametrize("after", ["x", "%00", "MjAyNi0wMS0wMXx4"])
+def test_a_place_that_is_none_is_the_newest_job(viewer, after):
+    job = make_job()
+
+    assert listed(viewer.get(f"{LIST}?after={after}", follow=True)) == {job.id}
 
 
 def test_neither_params_nor_results_are_read_for_the_list(viewer, django_assert_max_num_queries):
