@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import multiprocessing
 import os
 import resource
@@ -130,6 +131,21 @@ class Hold(BaseJob):
             held = bytearray(size)
             del held
         return {"pid": os.getpid()}
+
+
+class CollectGarbage(BaseJob):
+    """Collect all generations, as Python does by itself now and then; return its runner's pid."""
+
+    def _perform(self) -> Any:
+        gc.collect()
+        return {"pid": os.getpid()}
+
+
+class TellModules(BaseJob):
+    """Return the names of the modules that its runner has imported."""
+
+    def _perform(self) -> Any:
+        return sorted(sys.modules)
 
 
 class Swallow(BaseJob):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -69,6 +70,9 @@ def start(entries: Mapping[str, Entry]) -> Mother:
     ours, hers = channel.pair()
     sys.stdout.flush()
     sys.stderr.flush()
+    # A collection writes into every object that it looks at, and the kernel then copies its page:
+    # what has been imported is looked at no more, here and in every child, and stays shared.
+    gc.freeze()
     pid = os.fork()
     if pid == 0:
         # No death with the parent for her: she must live on to kill the groups of her runners.

@@ -20,6 +20,7 @@ class Command(rqscheduler.Command):
         "Make the ticks of settings.JOB_SCHEDULES: each due moment becomes one job, "
         "however many of these processes run."
     )
+    requires_system_checks = ("jobs",)  # the others import every view
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take django-rq's options, with our defaults."""

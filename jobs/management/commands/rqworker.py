@@ -34,6 +34,8 @@ class Command(rqworker.Command):
         "Example: manage.py rqworker high low --concurrency 4. "
         "SIGTERM lets running jobs finish within the --grace, a second one gives them back at once."
     )
+    # The others are for the web's processes and `manage.py check`: they import every view.
+    requires_system_checks = ("jobs",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add --concurrency and --grace to django-rq's options."""
