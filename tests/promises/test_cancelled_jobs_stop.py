@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from datetime import timedelta
 
+import psutil
 import pytest
 from django.contrib.auth.models import Permission
 from django.db.models import F
@@ -74,7 +76,8 @@ def test_a_worker_that_dies_meanwhile_revives_none(workers: Workers) -> None:
 
     assert control.cancel([job.id], by="alice").asked == [job.id]
     for process in everybody:
-        process.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):  # dead with its mother already
+            process.send_signal(signal.SIGKILL)
     workers.start("default", **QUICK)
 
     wait.until_status(job, "cancelled", "retrying", "queued", "completed")

@@ -108,7 +108,7 @@ def test_the_grace_of_one_worker_may_differ_from_the_settings(workers: Workers) 
 
     job.refresh_from_db()
     assert (job.status, job.interruptions) == ("queued", 1)
-    assert "1 job(s) running, they have 0.5 s" in worker.log
+    assert "job(s) running, they have 0.5 s" in worker.log
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(workers: Workers) -> None:
