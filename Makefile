@@ -8,6 +8,9 @@ PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # Beside a running `make run`: servers and data of their own, new each time.
 SERVERS := $(BIN)/python manage.py devstack exec --fresh --folder var/test --
 ARGS ?=
+# So many tests side by side: most of a test's time is waiting. ARGS="-n0": one after the other.
+LANES ?= 4
+PYTEST := pytest -n $(LANES) --dist worksteal
 CHAOS_SECONDS ?= 120
 CHAOS_SEED ?=
 
@@ -27,11 +30,11 @@ services: .venv/demo.stamp ## Start only PostgreSQL and Valkey, in the foregroun
 
 setup: .venv/dev.stamp ## Make .venv with all that the targets below need
 
-test: .venv/dev.stamp ## Run all tests but the browser's (ARGS="tests/dev -x")
-	@$(SERVERS) pytest -m "not screens" $(ARGS)
+test: .venv/dev.stamp ## Run all tests but the browser's (ARGS="tests/dev -x -n0")
+	@$(SERVERS) $(PYTEST) -m "not screens" $(ARGS)
 
 promises: .venv/dev.stamp ## Run only the tests of what users are told
-	@$(SERVERS) pytest -m "not screens" tests/promises $(ARGS)
+	@$(SERVERS) $(PYTEST) -m "not screens" tests/promises $(ARGS)
 
 prove: .venv/dev.stamp ## Break each promise's code and see its test fail (ARGS="fence --output")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/prove -- python -m tests.prove $(ARGS)

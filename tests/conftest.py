@@ -8,12 +8,13 @@ from redis import Redis
 
 from jobs.broker import client
 from tests.clock import Clock, swapped
+from tests.lanes import Lanes
 from tests.schedulers import Schedulers
 from tests.servers import OwnPostgres, OwnRedis, migrated_postgres, own_redis_for
 from tests.workers import Workers
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Those of a running `make run` are not meant, nor read: tests/settings.py names ENVIRONMENT.
     if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         pytest.exit(
@@ -21,6 +22,7 @@ def pytest_configure() -> None:
             "`manage.py devstack exec -- pytest ...`, or set DATABASE_URL and REDIS_URL.",
             returncode=4,
         )
+    config.pluginmanager.register(Lanes(config))
 
 
 @pytest.fixture
