@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 from uuid import UUID
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from jobs import conf
-from jobs.broker import keys, scripts
+from jobs.broker import keys, registries, scripts
+from jobs.broker.registries import Ended
+from jobs.broker.scripts import Call, Script
 
 logger = logging.getLogger("jobs.broker")
 
@@ -25,14 +29,15 @@ _ID = "local function is_id(text) return #text <= 200 and text:find('^[%w_-]+$')
 
 # One script, so that no death of the taker leaves an id in neither place. A token stays in the
 # wake list while ids are left, so that the next idle runner looks as well.
-_TAKE = (
+_TAKE = Script(
     _ID
     + """
 local taken, odd = {}, {}
 local odd_key = KEYS[#KEYS]
 if redis.call('EXISTS', KEYS[#KEYS - 1]) == 1 then
-  return {taken, odd}
+  return {taken, odd, 0}
 end
+local more = 0
 -- A key of another type must fail before an id has left its list.
 redis.call('HLEN', KEYS[1])
 local left = tonumber(ARGV[1])
@@ -57,6 +62,7 @@ for i = 2, #KEYS - 2, 2 do
     end
   end
   if redis.call('EXISTS', KEYS[i]) == 1 then
+    more = 1
     redis.pcall('LPUSH', KEYS[i + 1], '1')
     redis.pcall('LTRIM', KEYS[i + 1], 0, 0)
   end
@@ -65,13 +71,13 @@ if #odd > 0 then
   redis.pcall('LTRIM', odd_key, -1000, -1)
   redis.pcall('EXPIRE', odd_key, 86400)
 end
-return {taken, odd}
+return {taken, odd, more}
 """
 )
 
 # Ids go back to the head in the order given; only those that this worker still holds. What names a
 # queue that isn't one of ours is no longer claimed, and no longer proven pushed: the relay's.
-_PUT_BACK = """
+_PUT_BACK = Script("""
 local count = tonumber(ARGV[1])
 local number_by_queue = {}
 for i = 1, count do number_by_queue[ARGV[1 + i]] = i end
@@ -92,38 +98,84 @@ for i = #ARGV, count + 2, -1 do
   end
 end
 return stray
-"""
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a worker has claimed."""
+
+    # Pairs of queue and entry id. Ours or plain rq's; what can be no id is put aside.
+    entries: list[tuple[str, str]] = field(default_factory=list)
+    more: bool = False  # something is left in one of the queues
 
 
 def take(
-    client: Redis, queues: Sequence[str], worker_id: UUID, *, count: int
-) -> list[tuple[str, str]]:
+    client: Redis,
+    queues: Sequence[str],
+    worker_id: UUID,
+    *,
+    count: int,
+    ended: Sequence[Ended] = (),
+    worker_name: str = "",
+) -> Taken:
     """Take up to `count` ids from the heads of `queues`, the first queue first.
 
     Takes nothing while workers are suspended (`manage.py rqsuspend`). The ids stay in the
-    worker's claims until `forget` or `put_back`: after its death they can be found.
+    worker's claims until they are told of, or `forget` or `put_back`: after its death they can be
+    found.
 
-    Returns:
-        Pairs of queue and entry id. Ours or plain rq's; what can be no id is put aside.
+    Args:
+        client: From broker.client.
+        queues: In their order.
+        worker_id: Who takes them.
+        count: At least 1.
+        ended: Attempts of which the dashboard is told in the same round trip.
+        worker_name: Of the worker that `ended` belong to.
     """
     key_list = [keys.claims(worker_id)]
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list += [keys.SUSPENDED, keys.ODD]
+    call = Call(script=_TAKE, keys=key_list, args=[count, *queues])
     count_aside, first = 0, list[bytes]()  # of the latter queue and start in turns
     try:
         for _ in range(MAX_ODD):
-            raw, odd = scripts.script(client, _TAKE)(keys=key_list, args=[count, *queues])
+            raw, odd, more = _take_and_tell(client, call, ended, worker_name, worker_id)
+            ended = ()
             count_aside += len(odd) // 2
             first += odd[: 2 * _SAID - len(first)]
             if raw or not odd:
                 texts = [item.decode() for item in raw]
-                return list(zip(texts[::2], texts[1::2], strict=True))
-        return []
+                entries = list(zip(texts[::2], texts[1::2], strict=True))
+                return Taken(entries=entries, more=bool(more))
+        return Taken(more=True)
     finally:
         # Once for all of them, and also when Redis has gone away meanwhile.
         if count_aside:
             _tell_aside(count_aside, first)
+
+
+def _take_and_tell(
+    client: Redis, call: Call, ended: Sequence[Ended], worker_name: str, worker_id: UUID
+) -> Any:
+    if not ended:
+        return scripts.run(client, call)
+    end = registries.end(ended, worker_name=worker_name, worker_id=worker_id)
+    told, taken = scripts.run_all(client, [end, call])
+    if isinstance(taken, Exception):
+        raise taken
+    try:
+        if not isinstance(told, Exception):
+            registries.describe(client, ended, told)
+        elif registries.put_aside(client, ended, told):
+            registries.record_end(client, worker_name=worker_name, worker_id=worker_id, ended=ended)
+        else:
+            registries.missed(told)
+    except RedisError as error:
+        # What has been taken is in our hands: it must not be lost over what a page shows.
+        registries.missed(error)
+    return taken
 
 
 def _tell_aside(count: int, first: Sequence[bytes]) -> None:
@@ -161,7 +213,8 @@ def put_back(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list.append(keys.entry(""))
-    strays = scripts.script(client, _PUT_BACK)(keys=key_list, args=[len(queues), *queues, *ids])
+    call = Call(script=_PUT_BACK, keys=key_list, args=[len(queues), *queues, *ids])
+    strays = scripts.run(client, call)
     for entry in strays:
         logger.error(
             "Entry %s was claimed from a queue that is not in RQ_QUEUES: dropped. A job's row "

@@ -11,6 +11,7 @@ WORKERS = f"{RQ}:workers"
 EPOCH = "jobs:epoch"  # gone after a flush: then the relay asks for every queued row
 PROBE = "jobs:probe"  # stands for a millisecond: does Redis take writes?
 SUSPENDED = f"{RQ}:suspended"
+EXECUTION = f"{RQ}:execution:"  # before "<id>:<claim>"
 ODD = "jobs:poison:entries"  # a list: what stood in a queue and can be nobody's id
 
 
@@ -62,7 +63,7 @@ def registries(name: str) -> list[str]:
 
 def execution(job_id: object, claim: int) -> str:
     """Of rq: the hash of a running execution; its id is our claim."""
-    return f"{RQ}:execution:{job_id}:{claim}"
+    return f"{EXECUTION}{job_id}:{claim}"
 
 
 def results(job_id: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from redis import Redis
@@ -39,7 +39,7 @@ class Proof(Redis):
         try:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except ResponseError as error:
-            if not (_is_wrong_type(error) and _put_aside(self, args)):
+            if not (is_wrong_type(error) and put_aside_all(self, args)):
                 raise
         return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
@@ -56,9 +56,9 @@ class _ProofPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
         commands = self.command_stack
         answers = super().execute(raise_on_error=False)
-        refused = [number for number, answer in enumerate(answers) if _is_wrong_type(answer)]
+        refused = [number for number, answer in enumerate(answers) if is_wrong_type(answer)]
         words = [word for number in refused for word in commands[number][0]]
-        if refused and _put_aside(self._client, words):
+        if refused and put_aside_all(self._client, words):
             # The others have been done, in a MULTI too: Redis rolls nothing back.
             with Pipeline(
                 self.connection_pool, self.response_callbacks, self.transaction, self.shard_hint
@@ -77,16 +77,19 @@ def put_aside(client: Redis, key: str) -> None:
     _rename(client, key, type_name="")
 
 
-def _is_wrong_type(answer: object) -> bool:
+def is_wrong_type(answer: object) -> bool:
+    """Whether an answer says that a key was of another type than the command's."""
     return isinstance(answer, ResponseError) and "WRONGTYPE" in str(answer)
 
 
-def _put_aside(client: Redis, words: Sequence[Any]) -> bool:
-    """Put aside those keys among the words of a command that aren't of their type."""
+def put_aside_all(client: Redis, words: Iterable[Any]) -> bool:
+    """Put aside those keys of ours among `words` that aren't of their type; whether there is one.
+
+    A true answer says that there are keys of ours: somebody may have come before us.
+    """
     found = False
     for key, type_name in _our_keys(words):
         was = _rename(client, key, type_name=type_name)
-        # Somebody may have come before us: then the key is well, too.
         found = True
         if was:
             logger.error(

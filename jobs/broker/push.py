@@ -13,6 +13,7 @@ from uuid import UUID
 from redis import Redis
 
 from jobs.broker import keys, scripts
+from jobs.broker.scripts import Call, Script
 
 # rq shows params on its dashboard; a megabyte of them for every job would fill Redis.
 MAX_SHOWN_BYTES = 2_048
@@ -40,7 +41,7 @@ class Entry:
 # One script, so that an entry's hash and its place in the list come together. A key of another type
 # makes it fail before an id is in a list: the call that puts the key aside and comes again pushes
 # nothing twice. An id is what follows rq's prefix in the key of its hash.
-_PUSH = """
+_PUSH = Script("""
 local count = tonumber(ARGV[1])
 redis.call('SCARD', KEYS[1])
 for i = 2, 2 * count + 1 do redis.call('LLEN', KEYS[i]) end
@@ -67,7 +68,7 @@ for number = 1, count do
   redis.call('LPUSH', KEYS[2 * number + 1], '1')
   redis.call('LTRIM', KEYS[2 * number + 1], 0, 0)
 end
-"""
+""")
 
 
 def push(client: Redis, entries: Sequence[Entry], *, at_head: bool = False) -> None:
@@ -101,7 +102,7 @@ def _push(client: Redis, entries: Sequence[Entry], end: str) -> None:
             rq_time(entry.created_at),
             entry.claim,
         )
-    scripts.script(client, _PUSH)(keys=key_list, args=args)
+    scripts.run(client, Call(script=_PUSH, keys=key_list, args=args))
 
 
 def description(job_class: str, params: Mapping[str, Any]) -> bytes:

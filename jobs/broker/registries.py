@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ResponseError
 from rq.version import VERSION
 
-from jobs.broker import keys
+from jobs.broker import keys, poison, scripts, telling
 from jobs.broker.push import Key, Value, rq_time
+from jobs.broker.scripts import Call
+from jobs.broker.seldom import Seldom
 from jobs.statuses import Status
+
+logger = logging.getLogger("jobs.broker")
 
 FINISHED_SECONDS = 3_600
 FAILED_SECONDS = 86_400
@@ -39,6 +44,14 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What only the entry says of a job, which its push has written."""
+
+    data: bytes  # push.description
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """An attempt that has just been settled, and what its job became."""
 
@@ -49,6 +62,9 @@ class Ended:
     working_seconds: float
     result: Any = None
     error: str = ""  # traceback, or the one line
+    started_at: datetime | None = None  # None: as the entry says
+    ended_at: datetime | None = None  # None: now
+    describe: Callable[[], Described] | None = None  # asked where the entry is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,96 +83,147 @@ def record_start(
     client: Redis, *, worker_name: str, worker_id: UUID, started: Sequence[Started]
 ) -> None:
     """Show these attempts as started, and drop them from the worker's claims: one round trip."""
+    for some in _portions(started):
+        _run(client, _start(some, worker_name, worker_id), some)
+
+
+def record_end(
+    client: Redis, *, worker_name: str, ended: Sequence[Ended], worker_id: UUID | None = None
+) -> None:
+    """Show these attempts as ended, and drop them from the worker's claims: one round trip."""
+    for some in _portions(ended):
+        call = end(some, worker_name=worker_name, worker_id=worker_id)
+        describe(client, some, _run(client, call, some))
+
+
+def end(ended: Sequence[Ended], *, worker_name: str, worker_id: UUID | None) -> Call:
+    """Return the call of `record_end`, for whoever has another one to make; see `describe`."""
     now = datetime.now(UTC)
+    seconds = int(now.timestamp())
+    jobs, tracebacks = [], []
+    for item in ended:
+        kind = _KINDS.get(item.status, "gone")
+        ended_at = rq_time(item.ended_at or now)
+        started_at = "" if item.started_at is None else rq_time(item.started_at)
+        job = [str(item.job_id), item.queue, item.claim, kind, started_at, ended_at]
+        if kind == "finished":
+            job.append(_result(item))
+        elif kind == "failed":
+            packed = zlib.compress(item.error.encode())
+            tracebacks.append(packed)
+            job += [base64.b64encode(packed).decode(), 1 + len(tracebacks)]
+        jobs.append(job)
+    head = {
+        "worker": worker_name,
+        "seconds": seconds,
+        "finished": seconds + FINISHED_SECONDS,
+        "failed": seconds + FAILED_SECONDS,
+        "good": sum(item.status is Status.COMPLETED for item in ended),
+        "bad": sum(item.status is Status.FAILED for item in ended),
+        "worked": sum(item.working_seconds for item in ended),
+        "ended": jobs,
+    }
+    return Call(
+        script=telling.END,
+        keys=_keys(worker_name, worker_id),
+        args=[json.dumps(head), *tracebacks],
+    )
+
+
+# Given back: the push that follows writes the entry anew. Of others rq has no word: a job that
+# waits for its retry is shown in the admin.
+_KINDS = {Status.COMPLETED: "finished", Status.FAILED: "failed", Status.QUEUED: "queued"}
+
+
+def describe(client: Redis, ended: Sequence[Ended], lacking: Sequence[bytes]) -> None:
+    """Write what the entries lack that `end` has found without description: Redis was flushed."""
+    described = {str(item.job_id).encode(): item for item in ended if item.describe is not None}
+    if not described.keys() & set(lacking):
+        return
     with client.pipeline(transaction=True) as pipe:
-        for item in started:
-            execution = f"{item.job_id}:{item.claim}"
-            started_at = item.started_at or now
-            pipe.hset(
-                keys.entry(item.job_id),
-                mapping={
-                    "data": item.data,
-                    "status": "started",
+        for job_id in lacking:
+            item = described.get(job_id)
+            if item is not None and item.describe is not None:
+                about = item.describe()
+                fields: dict[Key, Value] = {
+                    "data": about.data,
                     "origin": item.queue,
-                    "created_at": rq_time(item.created_at),
-                    "enqueued_at": rq_time(item.created_at),
-                    "started_at": rq_time(started_at),
-                    "last_heartbeat": rq_time(now),
-                    "worker_name": worker_name,
-                    "timeout": int(item.timeout_seconds),
-                    "claim": item.claim,
-                },
-            )
-            pipe.persist(keys.entry(item.job_id))
-            pipe.hset(
-                keys.execution(item.job_id, item.claim),
-                mapping={
-                    "id": item.claim,
-                    "job_id": str(item.job_id),
-                    "created_at": started_at.timestamp(),
-                    "last_heartbeat": now.timestamp(),
-                    "worker_name": worker_name,
-                },
-            )
-            # No expiry: opening a dashboard page fails every started job whose entry has expired.
-            pipe.zadd(keys.started(item.queue), {execution: "+inf"})
-            pipe.sadd(keys.worker_executions(worker_name), execution)
-            pipe.hdel(keys.claims(worker_id), str(item.job_id))
-        pipe.hset(keys.worker(worker_name), "state", "busy")
-        try:
-            pipe.execute()
-        except OutOfMemoryError:
-            client.hdel(keys.claims(worker_id), *(str(item.job_id) for item in started))
-            raise
-
-
-def record_end(client: Redis, *, worker_name: str, ended: Sequence[Ended]) -> None:
-    """Show these attempts as ended: one round trip."""
-    now = datetime.now(UTC)
-    with client.pipeline(transaction=True) as pipe:
-        for item in ended:
-            execution = f"{item.job_id}:{item.claim}"
-            pipe.zrem(keys.started(item.queue), execution)
-            pipe.delete(keys.execution(item.job_id, item.claim))
-            pipe.srem(keys.worker_executions(worker_name), execution)
-            match item.status:
-                case Status.COMPLETED:
-                    _end(pipe, item, worker_name, now)
-                    pipe.hincrby(keys.worker(worker_name), "successful_job_count", 1)
-                case Status.FAILED:
-                    _end(pipe, item, worker_name, now)
-                    pipe.hincrby(keys.worker(worker_name), "failed_job_count", 1)
-                case Status.QUEUED:
-                    pass  # given back: the push that follows writes the entry anew
-                case _:
-                    # rq has no word for a job that waits for its retry; the admin shows it.
-                    pipe.delete(keys.entry(item.job_id))
-            pipe.hincrbyfloat(keys.worker(worker_name), "total_working_time", item.working_seconds)
-        _forget_expired(pipe, {item.queue for item in ended})
-        try:
-            pipe.execute()
-        except OutOfMemoryError:
-            _make_room(client, worker_name, ended)
-            raise
-
-
-def _make_room(client: Redis, worker_name: str, ended: Sequence[Ended]) -> None:
-    # A Redis that is full still deletes; it would stay full if what has ended stayed in it.
-    with client.pipeline(transaction=True) as pipe:
-        for item in ended:
-            execution = f"{item.job_id}:{item.claim}"
-            pipe.zrem(keys.started(item.queue), execution)
-            pipe.srem(keys.worker_executions(worker_name), execution)
-            pipe.delete(keys.execution(item.job_id, item.claim), keys.entry(item.job_id))
+                    "created_at": rq_time(about.created_at),
+                    "enqueued_at": rq_time(about.created_at),
+                }
+                pipe.hset(keys.entry(item.job_id), mapping=fields)
         pipe.execute()
 
 
-def _forget_expired(pipe: Pipeline, queues: set[str]) -> None:
-    # Their entries expire by themselves; here they stay until somebody opens rq's pages, or now.
-    now = int(datetime.now(UTC).timestamp())
-    for queue in queues:
-        pipe.zremrangebyscore(keys.finished(queue), 0, now)
-        pipe.zremrangebyscore(keys.failed(queue), 0, now)
+_missed = Seldom(logger, "Redis is unreachable: the dashboard misses an entry (%s)")
+
+
+def missed(error: Exception) -> None:
+    """Say, once a minute, that the dashboard could not be told: that costs it, not the job."""
+    _missed.warn(error)
+
+
+def _start(started: Sequence[Started], worker_name: str, worker_id: UUID) -> Call:
+    now = datetime.now(UTC)
+    jobs = []
+    for item in started:
+        at = item.started_at or now
+        created = rq_time(item.created_at)
+        timeout = int(item.timeout_seconds)
+        job = [str(item.job_id), item.queue, item.claim, created, rq_time(at), at.timestamp()]
+        jobs.append([*job, timeout])
+    head = {
+        "worker": worker_name,
+        "now": rq_time(now),
+        "seconds": now.timestamp(),
+        "started": jobs,
+    }
+    return Call(
+        script=telling.START,
+        keys=_keys(worker_name, worker_id),
+        args=[json.dumps(head), *(item.data for item in started)],
+    )
+
+
+def _keys(worker_name: str, worker_id: UUID | None) -> list[str]:
+    return [
+        keys.claims(worker_id or "nobody"),
+        keys.worker(worker_name),
+        keys.worker_executions(worker_name),
+        keys.PROBE,
+    ]
+
+
+_T = TypeVar("_T")
+
+
+def _portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    # So many words Lua can hand over at once; a batch has 64.
+    for first in range(0, len(items), 500):
+        yield items[first : first + 500]
+
+
+def _run(client: Redis, call: Call, items: Sequence[Started | Ended]) -> Any:
+    try:
+        return scripts.run(client, call)
+    except ResponseError as error:
+        if not put_aside(client, items, error):
+            raise
+    return scripts.run(client, call)
+
+
+def put_aside(client: Redis, items: Sequence[Started | Ended], error: Exception) -> bool:
+    """Put aside the key of another type that a script met; whether it was that, and may be again.
+
+    A script's keys are not among its words, where `poison` looks for them.
+    """
+    if not poison.is_wrong_type(error):
+        return False
+    names = {keys.results(item.job_id) for item in items}
+    for item in items:
+        names |= {keys.entry(item.job_id), keys.execution(item.job_id, item.claim)}
+        names |= {keys.started(item.queue), keys.finished(item.queue), keys.failed(item.queue)}
+    return poison.put_aside_all(client, names)
 
 
 def show_past(client: Redis, past: Sequence[Past]) -> None:
@@ -177,6 +244,16 @@ def show_past(client: Redis, past: Sequence[Past]) -> None:
         pipe.execute()
 
 
+def untold(client: Redis, ended: Sequence[Ended]) -> list[Ended]:
+    """Return those of `ended` whose entry says that they wait or run: one round trip."""
+    with client.pipeline(transaction=False) as pipe:
+        for item in ended:
+            pipe.hget(keys.entry(item.job_id), "status")
+        answers = pipe.execute()
+    waits = {b"queued", b"started"}
+    return [item for item, status in zip(ended, answers, strict=True) if status in waits]
+
+
 def unknown(client: Redis, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of `ids` that have no entry a page could show: one pipeline."""
     with client.pipeline(transaction=False) as pipe:
@@ -189,7 +266,7 @@ def unknown(client: Redis, ids: Sequence[UUID]) -> set[UUID]:
 def _end(pipe: Pipeline, item: Ended, worker_name: str, ended_at: datetime) -> None:
     if item.status is Status.COMPLETED:
         status, registry, seconds = "finished", keys.finished(item.queue), FINISHED_SECONDS
-        result = _result(item)
+        result: dict[Key, Value] = {"type": 1, "return_value": _result(item)}
     else:
         status, registry, seconds = "failed", keys.failed(item.queue), FAILED_SECONDS
         packed = zlib.compress(item.error.encode())
@@ -203,11 +280,11 @@ def _end(pipe: Pipeline, item: Ended, worker_name: str, ended_at: datetime) -> N
     pipe.expireat(keys.results(item.job_id), until)
 
 
-def _result(item: Ended) -> dict[Key, Value]:
+def _result(item: Ended) -> str:
     shown = json.dumps(item.result)
     if len(shown) > MAX_SHOWN_RESULT_BYTES:
         shown = json.dumps(f"{len(shown):,} bytes, see the job's page in the admin")
-    return {"type": 1, "return_value": base64.b64encode(shown.encode()).decode()}
+    return base64.b64encode(shown.encode()).decode()
 
 
 def drop(client: Redis, ids_by_queue: dict[str, list[UUID]]) -> None:

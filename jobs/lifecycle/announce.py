@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from jobs import conf, json_values, registry
-from jobs.broker import client, registries
+from jobs.broker import claim, client, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
+from jobs.broker.registries import Described, Ended, Started
 from jobs.dispatch import outbox
-from jobs.lifecycle.outcomes import Completed, Failed, Outcome
+from jobs.lifecycle import verdict
+from jobs.lifecycle.outcomes import Completed, Failed, Outcome, Unbegun
 from jobs.lifecycle.settle import Settled
 from jobs.models import JobStatus
-from jobs.statuses import Status
+from jobs.statuses import TERMINAL, Status
 
 logger = logging.getLogger("jobs.worker")
 
@@ -27,42 +30,109 @@ class Ending:
 
     settled: Settled
     outcome: Outcome
-    working_seconds: float = 0.0
+    working_seconds: float | None = None  # None: from its start to its end
+    # As it was started; without it the dashboard can't describe a job whose entry Redis has lost.
+    job: JobStatus | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it worked."""
+        end = self.settled
+        if self.working_seconds is not None:
+            return self.working_seconds
+        if end.started_at is None or isinstance(self.outcome, Unbegun):
+            return 0.0
+        return (end.ended_at - end.started_at).total_seconds()
 
 
-def started(job: JobStatus, *, worker_name: str, worker_id: UUID, timeout_seconds: float) -> None:
-    """Tell of an attempt that `start` has begun, and drop it from the worker's claims."""
-    logger.info("Working on %s (%s, attempt %d)", job.id, job.job_class, job.attempt)
-    begun = registries.Started(
-        job_id=job.id,
-        queue=job.queue,
-        claim=job.claim,
-        data=broker_push.description(
-            job.job_class, registry.shown_params(job.job_class, job.params)
-        ),
-        created_at=job.created_at,
-        timeout_seconds=timeout_seconds,
-    )
+def started(jobs: Sequence[JobStatus], *, worker_name: str, worker_id: UUID) -> None:
+    """Tell of attempts that run, and drop them from the worker's claims: one round trip."""
+    if not jobs:
+        return
+    for job in jobs:
+        logger.info("Working on %s (%s, attempt %d)", job.id, job.job_class, job.attempt)
+    begun = [_begun(job) for job in jobs]
     _show(
         lambda redis: registries.record_start(
-            redis, worker_name=worker_name, worker_id=worker_id, started=[begun]
+            redis, worker_name=worker_name, worker_id=worker_id, started=begun
         )
     )
 
 
-def ended(endings: Sequence[Ending], *, worker_name: str) -> None:
-    """Tell of attempts that `settle` has recorded; reads and pushes those that were given back."""
+def _begun(job: JobStatus) -> Started:
+    return Started(
+        job_id=job.id,
+        queue=job.queue,
+        claim=job.claim,
+        data=_described(job).data,
+        created_at=job.created_at,
+        timeout_seconds=verdict.timeout_of(job).total_seconds(),
+        started_at=job.started_at,
+    )
+
+
+def ended(endings: Sequence[Ending], *, worker_name: str, worker_id: UUID) -> None:
+    """Tell of attempts that `settle` has recorded, and push those that were given back.
+
+    Reads the given-back rows; they go to the heads of their queues, in the order of `endings`.
+    """
+    if not endings:
+        return
+    told = shown(endings)
+    _show(
+        lambda redis: registries.record_end(
+            redis, worker_name=worker_name, worker_id=worker_id, ended=told
+        )
+    )
+    push_given_back(endings)
+
+
+def shown(endings: Sequence[Ending]) -> list[Ended]:
+    """Log the ends of attempts; return what `claim.take` or `ended` tells the dashboard."""
     for ending in endings:
-        _log(ending.settled)
-    shown = [_shown(ending) for ending in endings]
-    _show(lambda redis: registries.record_end(redis, worker_name=worker_name, ended=shown))
-    given_back = [
-        ending.settled.job_id for ending in endings if ending.settled.status is Status.QUEUED
+        _log(ending)
+    return [_shown(ending) for ending in endings]
+
+
+def push_given_back(endings: Sequence[Ending]) -> None:
+    """Push those jobs that are queued again, to the heads of their queues, in this order.
+
+    After the dashboard has been told: what it is told of a given-back job is that it runs no more.
+    """
+    ids = [ending.settled.job_id for ending in endings if ending.settled.status is Status.QUEUED]
+    if ids:
+        jobs = JobStatus.objects.filter(status=Status.QUEUED).only(*outbox.PUSHED).in_bulk(ids)
+        outbox.push([jobs[job_id] for job_id in ids if job_id in jobs], at_head=True)
+
+
+def dropped(job_ids: Sequence[UUID], *, worker_name: str, worker_id: UUID) -> None:
+    """Drop from the worker's claims what did not start; tell the dashboard what has become of it.
+
+    Mostly it knows. But an attempt may have ended while Redis was away, and of a short one the end
+    is all that it is ever told.
+    """
+    rows = JobStatus.objects.filter(id__in=job_ids, status__in=TERMINAL).defer("params")
+    told = [
+        Ended(
+            job_id=job.id,
+            queue=job.queue,
+            claim=job.claim,
+            status=Status(job.status),
+            working_seconds=0.0,
+            result=job.result,
+            error=job.error,
+            started_at=job.started_at,
+            ended_at=job.finished_at,
+        )
+        for job in rows
     ]
-    if given_back:
-        jobs = JobStatus.objects.filter(id__in=given_back, status=Status.QUEUED)
-        jobs = jobs.only(*outbox.PUSHED).order_by("due_at", "id")
-        outbox.push(list(jobs), at_head=True)
+
+    def tell(redis: Client) -> None:
+        untold = registries.untold(redis, told)
+        registries.record_end(redis, worker_name=worker_name, worker_id=worker_id, ended=untold)
+        claim.forget(redis, worker_id, [str(job_id) for job_id in job_ids])
+
+    _show(tell)
 
 
 def _show(write: Callable[[Client], None]) -> None:
@@ -70,40 +140,58 @@ def _show(write: Callable[[Client], None]) -> None:
     try:
         write(client.for_work())
     except client.Unreachable as error:
-        logger.warning("Redis is unreachable: the dashboard misses an entry (%s)", error)
+        registries.missed(error)
 
 
-def _shown(ending: Ending) -> registries.Ended:
+def _described(job: JobStatus) -> Described:
+    params = registry.shown_params(job.job_class, job.params)
+    return Described(data=broker_push.description(job.job_class, params), created_at=job.created_at)
+
+
+def _shown(ending: Ending) -> Ended:
     end, outcome = ending.settled, ending.outcome
     result: Any = outcome.result if isinstance(outcome, Completed) else None
     text = outcome.traceback if isinstance(outcome, Failed) else ""
-    return registries.Ended(
+    error = text or end.error
+    return Ended(
         job_id=end.job_id,
         queue=end.queue,
         claim=end.claim,
         status=end.status,
-        working_seconds=ending.working_seconds,
+        working_seconds=ending.seconds,
         result=result,
         # As the row has it: what Redis can't be told would end the runner.
-        error=json_values.cleaned(text or end.error, limit_bytes=conf.current().max_error_bytes),
+        error=json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes),
+        started_at=end.started_at,
+        ended_at=end.ended_at,
+        describe=None if ending.job is None else partial(_described, ending.job),
     )
 
 
-def _log(end: Settled) -> None:
+def _log(ending: Ending) -> None:
+    end = ending.settled
     extra = {"job_id": str(end.job_id), "queue": end.queue}
+    what = f"({end.job_class}, attempt {end.attempt}, {ending.seconds:.3f} s)"
     wait_seconds = end.wait.total_seconds() if end.wait else 0.0
     match end.status:
         case Status.COMPLETED:
-            logger.info("Job %s: completed", end.job_id, extra=extra)
+            logger.info("Job %s: completed %s", end.job_id, what, extra=extra)
         case Status.FAILED:
-            logger.error("Job %s: failed: %s", end.job_id, end.error, extra=extra)
+            logger.error("Job %s: failed %s: %s", end.job_id, what, end.error, extra=extra)
         case Status.RETRYING:
             logger.warning(
-                "Job %s: retrying in %.1f s: %s", end.job_id, wait_seconds, end.error, extra=extra
+                "Job %s: retrying in %.1f s %s: %s",
+                end.job_id,
+                wait_seconds,
+                what,
+                end.error,
+                extra=extra,
             )
         case Status.SCHEDULED:
-            logger.info("Job %s: snoozed for %.1f s", end.job_id, wait_seconds, extra=extra)
+            logger.info(
+                "Job %s: snoozed for %.1f s %s", end.job_id, wait_seconds, what, extra=extra
+            )
         case Status.QUEUED:
-            logger.info("Job %s: given back", end.job_id, extra=extra)
+            logger.info("Job %s: given back %s", end.job_id, what, extra=extra)
         case _:
-            logger.info("Job %s: %s: %s", end.job_id, end.status, end.error, extra=extra)
+            logger.info("Job %s: %s %s: %s", end.job_id, end.status, what, end.error, extra=extra)

@@ -46,7 +46,15 @@ class GivenBack:
     """The worker's stop interrupted it; started -> queued, no attempt spent."""
 
 
-Outcome = Completed | Failed | Snoozed | Cancelled | GivenBack
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unbegun:
+    """It stood in a batch and never began; started -> queued as if it had never been started.
+
+    No attempt spent, none kept, no interruption counted.
+    """
+
+
+Outcome = Completed | Failed | Snoozed | Cancelled | GivenBack | Unbegun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +65,7 @@ class Settlement:
     claim: int
     outcome: Outcome
     peak_memory: int | None = None  # bytes
+    # When its work began and ended, by this machine's time.monotonic(); None: when its row was
+    # started, and now.
+    began_at: float | None = None
+    ended_at: float | None = None

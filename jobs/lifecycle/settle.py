@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, assert_never
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import DataError, connection
 
-from jobs import conf, json_values
-from jobs.lifecycle.outcomes import (
-    Cancelled,
-    Completed,
-    Failed,
-    GivenBack,
-    Outcome,
-    Settlement,
-    Snoozed,
-)
-from jobs.models import clock, locking
+from jobs.lifecycle import encode, locked
+from jobs.lifecycle.encode import Row
+from jobs.lifecycle.outcomes import Settlement
+from jobs.models import locking
 from jobs.statuses import Status
-
-logger = logging.getLogger("jobs.lifecycle")
-
-MAX_LINE = 1_000  # characters of an error's first line on the row; the attempt has all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +28,12 @@ class Settled:
     queue: str
     error: str
     wait: timedelta | None  # until the next attempt may start
+    job_class: str
+    attempt: int  # the number of the attempt that ended
+    # Of the attempt, by the database's clock, like its end. One that never began has the moment of
+    # the attempt before, where there was one.
+    started_at: datetime | None
+    ended_at: datetime
 
 
 def settle(settlements: Sequence[Settlement]) -> list[Settled]:
@@ -46,7 +41,7 @@ def settle(settlements: Sequence[Settlement]) -> list[Settled]:
 
     One statement, in the caller's transaction or in autocommit: moves each row that still bears the
     claim, writes its JobAttempt. A job whose cancel was asked for becomes cancelled, unless it
-    completed.
+    completed. One of a batch that never began leaves no JobAttempt.
 
     In autocommit a deadlock or a serialization failure is repeated. If PostgreSQL refuses the data,
     the halves are settled on their own, and so on: only the culprit's attempt fails, as
@@ -59,10 +54,11 @@ def settle(settlements: Sequence[Settlement]) -> list[Settled]:
         DataError, ValueError, TypeError, RecursionError: The data can't be stored, in a transaction
             of the caller's: what an atomic job wrote must go with its outcome.
     """
-    return _halved([_encoded(settlement) for settlement in settlements])
+    return halved([encode.encode(settlement) for settlement in settlements])
 
 
-def _halved(rows: Sequence[_Row]) -> list[Settled]:
+def halved(rows: Sequence[Row]) -> list[Settled]:
+    """Settle `rows`, and where PostgreSQL refuses the data, each half of them on its own."""
     if not rows:
         return []
     try:
@@ -72,180 +68,108 @@ def _halved(rows: Sequence[_Row]) -> list[Settled]:
             raise
         if len(rows) > 1:
             half = len(rows) // 2
-            return _halved(rows[:half]) + _halved(rows[half:])
-        logger.warning("Job %s: its outcome can't be stored: %s", rows[0].job_id, error)
-        return _execute([_encoded(_unstorable(rows[0].settlement, error))])
+            return halved(rows[:half]) + halved(rows[half:])
+        return _execute([encode.unstorable(rows[0], error)])
 
 
-def _execute(rows: Sequence[_Row]) -> list[Settled]:
-    ids = [row.job_id for row in rows]
+def _execute(rows: Sequence[Row]) -> list[Settled]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(), [f"[{','.join(row.text for row in rows)}]", ids, ids])
-        return [
-            Settled(
-                job_id=job_id,
-                claim=claim,
-                status=Status(status),
-                queue=queue,
-                error=error,
-                wait=None if wait_seconds is None else timedelta(seconds=wait_seconds),
-            )
-            for job_id, claim, status, queue, error, wait_seconds in cursor.fetchall()
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    settlement: Settlement
-    text: str  # JSON
-
-    @property
-    def job_id(self) -> UUID:
-        return self.settlement.job_id
-
-
-def _encoded(settlement: Settlement) -> _Row:
-    try:
-        text = json_values.dump(_columns_of(settlement))
-        text.encode()
-    except (ValueError, TypeError, RecursionError) as error:
-        if connection.in_atomic_block:
-            raise
-        # No JSON at all: the statement could not even be sent, nor those of its batch.
-        logger.warning("Job %s: its outcome is no JSON: %s", settlement.job_id, error)
-        text = json_values.dump(_columns_of(_unstorable(settlement, error)))
-    return _Row(settlement=settlement, text=text)
-
-
-def _unstorable(settlement: Settlement, error: Exception) -> Settlement:
-    return Settlement(
-        job_id=settlement.job_id,
-        claim=settlement.claim,
-        outcome=Failed(
-            error_class="InvalidResult",
-            message=f"PostgreSQL can't hold the outcome: {error}",
-            traceback="",
-            wait=None,
-        ),
-        peak_memory=settlement.peak_memory,
-    )
-
-
-# What people's code has said; it may hold what PostgreSQL can't, and any length.
-_TEXTS = frozenset({"error", "error_class", "message", "traceback"})
-
-
-def _columns_of(settlement: Settlement) -> dict[str, Any]:
-    limit_bytes = conf.current().max_error_bytes
-    columns = _columns(settlement.outcome)
-    texts = {
-        name: json_values.cleaned(columns.get(name, ""), limit_bytes=limit_bytes) for name in _TEXTS
-    }
-    return {
-        "id": str(settlement.job_id),
-        "claim": settlement.claim,
-        "peak_memory": settlement.peak_memory,
-        "spent": 1,
-        "loss": 0,
-        "interruption": 0,
-        **columns,
-        **texts,
-    }
-
-
-def _columns(outcome: Outcome) -> dict[str, Any]:
-    match outcome:
-        case Completed():
-            return {"status": "completed", "outcome": "completed", "result": outcome.result}
-        case Failed():
-            return {
-                "status": "failed" if outcome.wait is None else "retrying",
-                "outcome": "failed",
-                "wait_seconds": None if outcome.wait is None else outcome.wait.total_seconds(),
-                "error": _one_line(outcome),
-                "error_class": outcome.error_class[:200],
-                "message": outcome.message,
-                "traceback": outcome.traceback,
-                "loss": int(outcome.is_loss),
-            }
-        case Snoozed():
-            return {
-                "status": "scheduled",
-                "outcome": "snoozed",
-                "wait_seconds": outcome.delay.total_seconds(),
-                "spent": 0,
-            }
-        case Cancelled():
-            return {
-                "status": "cancelled",
-                "outcome": "cancelled",
-                "error": _first_line(outcome.reason),
-                "message": outcome.reason,
-            }
-        case GivenBack():
-            return {"status": "queued", "outcome": "given_back", "spent": 0, "interruption": 1}
-        case _:
-            assert_never(outcome)
-
-
-def _one_line(outcome: Failed) -> str:
-    first = _first_line(outcome.message)
-    line = f"{outcome.error_class}: {first}" if first else outcome.error_class
-    return f"{line} ({_first_line(outcome.reason)})" if outcome.reason else line
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip().splitlines()), "")[:MAX_LINE]
+        cursor.execute(_statement(), values(rows))
+        return [settled(row) for row in cursor.fetchall()]
 
 
 def _statement() -> str:
-    # By primary key, locked in id order. The wall's moment: an atomic job's transaction is as old
-    # as its attempt, and now() would end it at its start. Read once: it moves within a statement.
-    now = clock.WALL
     return f"""
-        WITH o AS MATERIALIZED (
-            SELECT * FROM jsonb_to_recordset(%s::jsonb) AS o(
-                id uuid, claim int, status text, outcome text, wait_seconds float8, spent int,
-                loss int, interruption int, result jsonb, error text, error_class text, message
-                text, traceback text, peak_memory bigint)),
+        WITH {READ}, {locked.rows(IDS)}, {locked.moment()}, {moved()}
+        SELECT {COLUMNS} FROM ended e ORDER BY e.id
+    """
+
+
+def values(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what the statement is given."""
+    return {
+        "rows": f"[{','.join(row.text for row in rows)}]",
+        # Now, and at each repetition: how long ago a job began and ended.
+        "monotonic": time.monotonic(),
+    }
+
+
+def settled(row: Sequence[Any]) -> Settled:
+    """Return what `COLUMNS` say of a job that moved."""
+    job_id, claim, status, queue, error, wait_seconds, job_class, attempt, began, ended = row
+    return Settled(
+        job_id=job_id,
+        claim=claim,
+        status=Status(status),
+        queue=queue,
+        error=error,
+        wait=None if wait_seconds is None else timedelta(seconds=wait_seconds),
+        job_class=job_class,
+        attempt=attempt,
+        started_at=began,
+        ended_at=ended,
+    )
+
+
+READ = """
+        o AS MATERIALIZED (
+            SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS o(
+                id uuid, claim int, status text, outcome text, wait_seconds float8, loss int,
+                result jsonb, error text, error_class text, message text, traceback text,
+                peak_memory bigint, began_at float8, ended_at float8))"""
+
+IDS = "ARRAY(SELECT id FROM o)"
+
+COLUMNS = """
+        e.id, e.claim, e.status, e.queue, e.error, extract(epoch FROM e.wait)::float8 AS wait,
+        e.job_class, e.attempt, e.began, e.ended"""
+
+
+def moved() -> str:
+    """Return the part of the statement that moves the rows and keeps the attempts."""
+    # How long ago a job began and ended is its machine's to tell; when that was, the database's. A
+    # job that waited in its batch for its turn did not run meanwhile.
+    return """
         ended AS MATERIALIZED (
-            SELECT j.id, j.claim, j.attempt, j.started_at, j.worker_id, {now} AS at,
-                o.outcome, o.spent, o.loss, o.interruption, o.result, o.error_class, o.message,
-                o.traceback, o.peak_memory,
+            SELECT l.id, l.claim, l.attempt, l.job_class, l.queue, l.worker_id, m.at, o.outcome,
+                o.loss, o.result, o.error_class, o.message, o.traceback, o.peak_memory,
                 CASE WHEN c.wins THEN 'cancelled' ELSE o.status END AS status,
                 CASE WHEN c.wins THEN NULL ELSE make_interval(secs => o.wait_seconds) END AS wait,
-                CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || j.cancel_requested_by,
-                    nullif(j.cancel_reason, '')) ELSE o.error END AS error
-            FROM job_statuses j JOIN o ON o.id = j.id AND o.claim = j.claim,
+                CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || l.cancel_requested_by,
+                    nullif(l.cancel_reason, '')) ELSE coalesce(o.error, '') END AS error,
+                CASE WHEN o.outcome = 'unbegun' THEN (
+                    SELECT a.started_at FROM job_attempts a WHERE a.job_id = l.id
+                    ORDER BY a.claim DESC LIMIT 1)
+                ELSE coalesce(m.at - make_interval(secs => %(monotonic)s - o.began_at),
+                    l.started_at) END AS began,
+                coalesce(m.at - make_interval(secs => %(monotonic)s - o.ended_at), m.at) AS ended
+            FROM locked l JOIN o ON o.id = l.id AND o.claim = l.claim, moment m,
                 LATERAL (SELECT
-                    o.status <> 'completed' AND j.cancel_requested_at IS NOT NULL) AS c(wins)
-            WHERE j.status = 'started' AND j.id = ANY(%s)
-            ORDER BY j.id FOR UPDATE OF j),
+                    o.status <> 'completed' AND l.cancel_requested_at IS NOT NULL) AS c(wins)
+            WHERE l.status = 'started'),
         moved AS (
             UPDATE job_statuses j SET
                 status = e.status,
-                attempt = j.attempt - 1 + e.spent,
+                attempt = j.attempt
+                    - CASE WHEN e.outcome IN ('snoozed', 'given_back', 'unbegun') THEN 1 ELSE 0 END,
                 claim = j.claim + CASE WHEN e.status = 'queued' THEN 1 ELSE 0 END,
-                losses = j.losses + e.loss,
-                interruptions = j.interruptions + e.interruption,
-                due_at = coalesce(e.at + e.wait, j.due_at),
+                losses = j.losses + coalesce(e.loss, 0),
+                interruptions = j.interruptions
+                    + CASE WHEN e.outcome = 'given_back' THEN 1 ELSE 0 END,
+                due_at = coalesce(e.ended + e.wait, j.due_at),
+                started_at = e.began,
                 finished_at =
-                    CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.at END,
+                    CASE WHEN e.status IN ('completed', 'failed', 'cancelled') THEN e.ended END,
                 result = CASE WHEN e.status = 'completed' THEN e.result END,
                 error = e.error,
                 updated_at = e.at
-            FROM ended e WHERE j.id = e.id AND j.id = ANY(%s)
-            RETURNING j.id, j.queue),
+            FROM ended e WHERE j.id = e.id),
         kept AS (
             INSERT INTO job_attempts (
                 job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome,
                 status, due_at, error_class, message, traceback, peak_memory, result)
-            SELECT e.id, e.attempt, e.claim, e.worker_id, coalesce(w.name, ''), e.started_at, e.at,
-                e.outcome, e.status, e.at + e.wait, e.error_class, e.message, e.traceback,
-                e.peak_memory, e.result
-            FROM ended e LEFT JOIN job_workers w ON w.id = e.worker_id)
-        SELECT e.id, e.claim, e.status, m.queue, e.error,
-            extract(epoch FROM e.wait)::float8
-        FROM ended e JOIN moved m ON m.id = e.id
-        ORDER BY e.id
-    """
+            SELECT e.id, e.attempt, e.claim, e.worker_id, coalesce(w.name, ''), e.began, e.ended,
+                e.outcome, e.status, e.ended + e.wait, coalesce(e.error_class, ''),
+                coalesce(e.message, ''), coalesce(e.traceback, ''), e.peak_memory, e.result
+            FROM ended e LEFT JOIN job_workers w ON w.id = e.worker_id
+            WHERE e.outcome <> 'unbegun')"""

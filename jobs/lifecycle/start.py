@@ -3,44 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
+from jobs import registry
+from jobs.lifecycle import locked
 from jobs.models import JobStatus, clock, locking
 from jobs.statuses import Status, sources
 
 
-def start(job_ids: Sequence[UUID], *, worker_id: UUID) -> list[JobStatus]:
-    """Start those of `job_ids` that are still queued: queued -> started.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What became of claimed ids; each list in the order in which they were claimed."""
+
+    jobs: list[JobStatus] = field(default_factory=list)  # started; new attempt and claim
+    later: list[UUID] = field(default_factory=list)  # to be put back
+    strangers: list[UUID] = field(default_factory=list)  # at the head, without a row
+    dropped: list[UUID] = field(default_factory=list)  # their row isn't queued
+    is_refused: bool = False  # the worker was declared dead, and starts nothing
+
+
+# What is read of a job that starts: all that is asked of it until its end. The rest is loaded when
+# somebody asks.
+JOB_COLUMNS = (
+    "id", "job_class", "queue", "params", "status", "attempt", "max_attempts", "claim", "losses",
+    "interruptions", "worker_id", "created_at", "started_at", "logical_time",
+)  # fmt: skip
+
+
+def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginning:
+    """Start the batchable prefix of `job_ids`: queued -> started.
 
     One statement; run it in autocommit, where a deadlock or a serialization failure is repeated. A
     worker that was declared dead starts nothing.
 
-    Args:
-        job_ids: Claimed ids; duplicates and ids of cancelled or running jobs move no row.
-        worker_id: The JobWorker row of this start of the worker.
+    The prefix ends before a job that goes alone: an atomic one, and one whose next attempt is its
+    last, since what a dead runner had done but not settled is recorded as lost. Async ones begin at
+    once, so of them as many as there is room for. Where a job that goes alone stands first it is
+    all that starts. An id without a row is a plain rq job, or its row was deleted; it ends the
+    prefix as well, and first in line it is a stranger. What isn't queued is passed over: duplicates
+    and ids of cancelled or running jobs.
 
-    Returns:
-        The rows that moved, in the order of `job_ids`; each with its new attempt and claim.
+    Args:
+        job_ids: Claimed ids, in order.
+        worker_id: The JobWorker row of this start of the worker.
+        room: How many async jobs may begin.
     """
-    values = [list(job_ids), sorted(sources(Status.STARTED)), worker_id, worker_id]
-    by_id = locking.repeat_on_conflict(
-        lambda: {job.id: job for job in JobStatus.objects.raw(_statement(), values)}
-    )
-    return [by_id[job_id] for job_id in dict.fromkeys(job_ids) if job_id in by_id]
+    ids = list(dict.fromkeys(job_ids))
+    if not ids:
+        return Beginning()
+    given = values(ids, worker_id=worker_id, room=room)
+    return locking.repeat_on_conflict(lambda: _execute(given))
+
+
+def _execute(given: dict[str, Any]) -> Beginning:
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(), given)
+        return beginning(cursor.fetchall())
 
 
 def _statement() -> str:
-    # By primary key; locked in id order first, as every statement that moves several rows.
     return f"""
-        WITH locked AS MATERIALIZED (
-            SELECT id FROM job_statuses
-            WHERE id = ANY(%s) AND status = ANY(%s)
-                AND EXISTS (SELECT 1 FROM job_workers WHERE id = %s AND dead_at IS NULL)
-            ORDER BY id FOR UPDATE)
-        UPDATE job_statuses j SET
-            status = 'started', attempt = j.attempt + 1, claim = j.claim + 1, worker_id = %s,
-            started_at = {clock.WALL}, updated_at = {clock.NOW}, finished_at = NULL,
-            progress = NULL, error = ''
-        FROM locked WHERE j.id = locked.id
-        RETURNING j.*
+        WITH {locked.rows(IDS)}, {locked.moment()}, {begun()}
+        SELECT {COLUMNS} FROM {FATES} ORDER BY f.number
     """
+
+
+def values(ids: Sequence[UUID], *, worker_id: UUID, room: int) -> dict[str, Any]:
+    """Return what the statement is given."""
+    specs = registry.specs()
+    return {
+        "ids": f"{{{','.join(map(str, ids))}}}",
+        "sources": sorted(sources(Status.STARTED)),
+        "worker_id": worker_id,
+        "room": room,
+        "async_classes": [spec.name for spec in specs if spec.is_async],
+        "atomic_classes": [spec.name for spec in specs if spec.atomic],
+    }
+
+
+def beginning(rows: Sequence[Sequence[Any]]) -> Beginning:
+    """Return what `COLUMNS` say of the claimed ids."""
+    ids: dict[str, list[UUID]] = {"later": [], "stranger": [], "dropped": []}
+    jobs = []
+    for job_id, fate, _, *columns in rows:
+        if fate == "started":
+            jobs.append(JobStatus.of_columns(JOB_COLUMNS, columns))
+        else:
+            ids[fate].append(job_id)
+    return Beginning(
+        jobs=jobs,
+        later=ids["later"],
+        strangers=ids["stranger"],
+        dropped=ids["dropped"],
+        is_refused=bool(rows) and rows[0][2],
+    )
+
+
+IDS = "%(ids)s::uuid[]"
+
+COLUMNS = "f.id AS asked_id, f.fate, f.is_refused, " + ", ".join(
+    f"b.{name}" for name in JOB_COLUMNS
+)
+
+FATES = "fates f LEFT JOIN begun b ON b.id = f.id"
+
+
+def begun() -> str:
+    """Return the part of the statement that decides what starts, and starts it."""
+    returned = ", ".join(f"j.{name}" for name in JOB_COLUMNS)
+    return f"""
+        worker AS MATERIALIZED (
+            SELECT NOT EXISTS (
+                SELECT 1 FROM job_workers WHERE id = %(worker_id)s AND dead_at IS NULL
+            ) AS is_refused),
+        line AS (
+            SELECT a.id, a.number, l.id IS NULL AS is_stranger,
+                l.status <> ALL(%(sources)s) IS TRUE AS is_dropped,
+                l.job_class = ANY(%(async_classes)s::text[]) IS TRUE AS is_async,
+                l.job_class = ANY(%(atomic_classes)s::text[])
+                    OR l.attempt + 1 >= l.max_attempts
+                    OR l.id IS NULL AS is_single
+            FROM unnest({IDS}) WITH ORDINALITY AS a(id, number) LEFT JOIN locked l ON l.id = a.id),
+        steps AS (
+            SELECT id, number, is_stranger, is_dropped,
+                row_number() OVER w > 1 AND (is_alone OR first_value(is_alone) OVER w)
+                    OR is_async AND count(*) FILTER (WHERE is_async) OVER w > %(room)s AS is_beyond
+            FROM line, LATERAL (SELECT is_single AND NOT is_async) AS s(is_alone)
+            WINDOW w AS (PARTITION BY is_dropped ORDER BY number)),
+        fates AS MATERIALIZED (
+            SELECT s.id, s.number, w.is_refused, CASE
+                WHEN s.is_dropped THEN 'dropped'
+                WHEN w.is_refused OR bool_or(s.is_beyond) OVER (
+                    PARTITION BY s.is_dropped ORDER BY s.number) THEN 'later'
+                WHEN s.is_stranger THEN 'stranger' ELSE 'started' END AS fate
+            FROM steps s, worker w),
+        begun AS (
+            UPDATE job_statuses j SET
+                status = 'started', attempt = j.attempt + 1, claim = j.claim + 1,
+                worker_id = %(worker_id)s, started_at = m.at, updated_at = {clock.NOW},
+                finished_at = NULL, progress = NULL, error = ''
+            FROM fates f, moment m WHERE j.id = f.id AND f.fate = 'started'
+            RETURNING {returned})"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from datetime import timedelta
 from random import SystemRandom
 from types import TracebackType
 
@@ -97,6 +98,12 @@ def _decide(job: JobStatus, error: BaseException) -> RetryDecision:
         secrets = registry.secrets(job.job_class, job.params)
         reason = f"its backoff raised {type(fault).__name__}: {_message(fault)}"
         return RetryDecision(wait=None, reason=json_values.scrubbed(reason, secrets))
+
+
+def timeout_of(job: JobStatus) -> timedelta:
+    """Return how long an attempt of `job` may run; of an unknown class, as the settings say."""
+    spec = registry.find(job.job_class)
+    return (spec.timeout if spec else None) or conf.current().timeout
 
 
 def policy_of(spec: JobSpec | None) -> RetryPolicy:

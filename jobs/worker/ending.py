@@ -17,8 +17,7 @@ from jobs.worker.watch import Reason
 
 def timeout_of(job: JobStatus) -> timedelta:
     """Return how long an attempt of `job` may run."""
-    spec = registry.find(job.job_class)
-    return (spec.timeout if spec else None) or conf.current().timeout
+    return verdict.timeout_of(job)
 
 
 def checked(result: Any) -> Any:

@@ -185,11 +185,11 @@ class Keeper(threading.Thread):
     def _renew(self) -> None:
         assert self._worker_id is not None  # noqa: S101 - registered before the first beat
         if registration.beat(self._worker_id, self.runners):
-            self._compare(registration.held(self._worker_id))
+            self._compare(self._worker_id, registration.held(self._worker_id))
         else:
             self._tell(("dead", None))
 
-    def _compare(self, held: list[Held]) -> None:
+    def _compare(self, worker_id: UUID, held: list[Held]) -> None:
         running = {(item["job_id"], item["claim"]) for item in self.runners if item.get("job_id")}
         orphans = set()
         for row in held:
@@ -200,7 +200,11 @@ class Keeper(threading.Thread):
                 orphans.add(row)
         # Seen once it may have started or ended this very moment; seen twice nobody runs it.
         if not self._is_behind:  # else what is to be repeated may know better how they ended
-            losses.settle_orphans(list(orphans & self._suspects), worker_name=self.identity.name)
+            losses.settle_orphans(
+                list(orphans & self._suspects),
+                worker_id=worker_id,
+                worker_name=self.identity.name,
+            )
         self._suspects = frozenset(orphans)
 
     def _tend_redis(self) -> None:

@@ -62,6 +62,7 @@ def settle_death(
         {job: _outcome(job, death) for job in jobs},
         worker_name=worker_name,
         peak_memory=death.peak_memory,
+        worker_id=worker_id,
     )
     try:
         redis = client.for_work()
@@ -78,7 +79,9 @@ def settle_death(
         )
 
 
-def settle_orphans(orphans: Sequence[registration.Held], *, worker_name: str) -> None:
+def settle_orphans(
+    orphans: Sequence[registration.Held], *, worker_id: UUID, worker_name: str
+) -> None:
     """Settle rows that say this worker runs them, though none of its runners does.
 
     One that PostgreSQL refuses is logged, and holds up no other.
@@ -93,7 +96,9 @@ def settle_orphans(orphans: Sequence[registration.Held], *, worker_name: str) ->
             continue
         try:
             outcome = verdict.of_loss(job, error)
-            settle_lost({job: outcome}, worker_name=worker_name, peak_memory=None)
+            settle_lost(
+                {job: outcome}, worker_name=worker_name, worker_id=worker_id, peak_memory=None
+            )
         except DatabaseError as fault:
             if is_postgresql_away(fault):
                 raise
@@ -101,7 +106,11 @@ def settle_orphans(orphans: Sequence[registration.Held], *, worker_name: str) ->
 
 
 def settle_lost(
-    outcomes: dict[JobStatus, Outcome], *, worker_name: str, peak_memory: int | None
+    outcomes: dict[JobStatus, Outcome],
+    *,
+    worker_name: str,
+    worker_id: UUID,
+    peak_memory: int | None,
 ) -> list[Settled]:
     """Settle these attempts in somebody else's place, and tell Redis."""
     settled = settle(
@@ -110,11 +119,12 @@ def settle_lost(
             for job, outcome in outcomes.items()
         ]
     )
-    by_id = {job.id: outcome for job, outcome in outcomes.items()}
-    announce.ended(
-        [announce.Ending(settled=end, outcome=by_id[end.job_id]) for end in settled],
-        worker_name=worker_name,
-    )
+    by_id = {job.id: (job, outcome) for job, outcome in outcomes.items()}
+    endings = []
+    for end in settled:
+        job, outcome = by_id[end.job_id]
+        endings.append(announce.Ending(settled=end, outcome=outcome, job=job))
+    announce.ended(endings, worker_name=worker_name, worker_id=worker_id)
     return settled
 
 

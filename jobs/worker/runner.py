@@ -26,7 +26,6 @@ from jobs.models.job_status import job_ids
 from jobs.processes import channel
 from jobs.processes.connection import configure, discard, unit_of_work
 from jobs.processes.outage import Outages, Tries
-from jobs.statuses import Status
 from jobs.worker import forks, plain, run
 from jobs.worker.context import Side
 from jobs.worker.guard import Guard
@@ -126,29 +125,29 @@ class _Runner:
     def _next(self) -> None:
         taken = claim.take(client.for_work(), self.orders.queues, self.orders.worker_id, count=1)
         self.outages.redis.answered()
-        if not taken:
+        if not taken.entries:
             self._say(say="idle")
             claim.wait(client.for_work(), self.orders.queues, seconds=IDLE_SECONDS)
             return
         self.guard.spend()
-        [(queue, entry_id)] = taken
+        [(queue, entry_id)] = taken.entries
         self._say(say="claimed", ids=[entry_id])
         try:
             with unit_of_work():
-                started = self._start(entry_id)
-                status = None if started else self._status(entry_id)
+                began = start(job_ids([entry_id]), worker_id=self.orders.worker_id)
         except OUTAGES:
             # Whether the start was committed nobody knows: the keeper settles it if it was.
             self.unreturned.append(entry_id)
             raise
-        if started is not None:
-            self._work(started)
-        elif status is None:
-            self._run_plain(entry_id, queue)
-        elif status == Status.QUEUED:
+        if began.jobs:
+            self._work(began.jobs[0])
+        elif began.is_refused:
             self._refuse(entry_id)
+        elif began.dropped:
+            # A duplicate, cancelled meanwhile, or running elsewhere.
+            self._drop(began.dropped)
         else:
-            self._drop(entry_id)  # a duplicate, cancelled meanwhile, or running elsewhere
+            self._run_plain(entry_id, queue)
 
     def _await_postgresql(self) -> None:
         """While it is away claim nothing: the job would only go back, or miss a worker that can."""
@@ -163,16 +162,6 @@ class _Runner:
             self.unreturned.clear()
             self._say(say="ended", status="put back", counts=False)
 
-    def _start(self, entry_id: str) -> JobStatus | None:
-        ids = job_ids([entry_id])
-        moved = start(ids, worker_id=self.orders.worker_id) if ids else []
-        return moved[0] if moved else None
-
-    @staticmethod
-    def _status(entry_id: str) -> str | None:
-        rows = JobStatus.objects.filter(id__in=job_ids([entry_id]))
-        return rows.values_list("status", flat=True).first()
-
     def _refuse(self, entry_id: str) -> None:
         """Leave the job to others: this worker was declared dead, and its supervisor will see."""
         logger.warning("Worker %s may start nothing: it was declared dead", self.orders.worker_name)
@@ -180,8 +169,11 @@ class _Runner:
         self._say(say="ended", status="put back", counts=False)
         time.sleep(REFUSED_SECONDS)
 
-    def _drop(self, entry_id: str) -> None:
-        claim.forget(client.for_work(), self.orders.worker_id, [entry_id])
+    def _drop(self, ids: list[UUID]) -> None:
+        with unit_of_work():
+            announce.dropped(
+                ids, worker_name=self.orders.worker_name, worker_id=self.orders.worker_id
+            )
         self._say(say="ended", status="dropped", counts=False)
 
     def _run_plain(self, entry_id: str, queue: str) -> None:
@@ -206,13 +198,9 @@ class _Runner:
         self._say(say="ended", status=status, counts=True)
 
     def _work(self, job: JobStatus) -> None:
-        begun = time.monotonic()
         timeout_seconds = run.timeout_of(job).total_seconds()
         announce.started(
-            job,
-            worker_name=self.orders.worker_name,
-            worker_id=self.orders.worker_id,
-            timeout_seconds=timeout_seconds,
+            [job], worker_name=self.orders.worker_name, worker_id=self.orders.worker_id
         )
         # After Redis, which may hang: from here the supervisor counts the job's time.
         self._say(
@@ -230,7 +218,7 @@ class _Runner:
         settled = self._settle(ran.settlement) if ran.settled is None else ran.settled
         self.jobs_run += 1
         try:
-            self._tell(ran, settled, begun)
+            self._tell(job, ran, settled)
         finally:
             status = str(settled[0].status if settled else "stale")
             self._say(say="ended", status=status, counts=True)
@@ -257,18 +245,18 @@ class _Runner:
                 self.outages.postgresql.answered()
                 return settled
 
-    def _tell(self, ran: Ran, settled: list[Settled], begun: float) -> None:
+    def _tell(self, job: JobStatus, ran: Ran, settled: list[Settled]) -> None:
         if not settled:
             job_id, claimed = ran.settlement.job_id, ran.settlement.claim
             logger.warning("%s", StaleAttempt(job_id=job_id, claim=claimed))
             return
-        ending = announce.Ending(
-            settled=settled[0],
-            outcome=ran.settlement.outcome,
-            working_seconds=time.monotonic() - begun,
-        )
+        ending = announce.Ending(settled=settled[0], outcome=ran.settlement.outcome, job=job)
         with unit_of_work():
-            announce.ended([ending], worker_name=self.orders.worker_name)
+            announce.ended(
+                [ending],
+                worker_name=self.orders.worker_name,
+                worker_id=self.orders.worker_id,
+            )
 
     def _recover(self, error: Exception) -> float:
         """Drop what may be broken; return how many seconds to wait."""

@@ -23,7 +23,8 @@ def test_ids_are_taken_in_order_the_first_queue_first_and_recorded(redis: Redis)
 
     taken = claim.take(redis, ["high", "low"], WORKER, count=3)
 
-    assert taken == [("high", "a"), ("high", "b"), ("low", "c")]
+    assert taken.more
+    assert taken.entries == [("high", "a"), ("high", "b"), ("low", "c")]
     assert claim.held(redis, WORKER) == {"a": "high", "b": "high", "c": "low"}
     assert listed(redis, "low") == [b"d"]
     assert redis.lrange(keys.wake("low"), 0, -1) == [b"1"]
@@ -82,7 +83,7 @@ def test_what_can_be_no_id_is_put_aside_and_the_next_is_taken(
 ):
     redis.rpush(keys.queue("high"), odd, odd, "good")
 
-    assert claim.take(redis, ["high"], WORKER, count=1) == [("high", "good")]
+    assert claim.take(redis, ["high"], WORKER, count=1).entries == [("high", "good")]
 
     assert claim.held(redis, WORKER) == {"good": "high"}
     assert redis.lrange(keys.ODD, 0, -1) == [b"high " + odd[:1000]] * 2
@@ -101,7 +102,7 @@ def test_a_queue_full_of_garbage_is_told_in_one_line(
 ):
     redis.rpush(keys.queue("high"), *[f"? {number}" for number in range(300)], "good")
 
-    assert claim.take(redis, ["high"], WORKER, count=64) == [("high", "good")]
+    assert claim.take(redis, ["high"], WORKER, count=64).entries == [("high", "good")]
 
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == (
@@ -115,14 +116,14 @@ def test_a_queue_full_of_garbage_holds_nobody_for_ever(redis: Redis, monkeypatch
     monkeypatch.setattr(claim, "MAX_ODD", 3)
     redis.rpush(keys.queue("high"), *[b"?"] * 4, "good")
 
-    assert claim.take(redis, ["high"], WORKER, count=1) == []
-    assert claim.take(redis, ["high"], WORKER, count=1) == [("high", "good")]
+    assert claim.take(redis, ["high"], WORKER, count=1).entries == []
+    assert claim.take(redis, ["high"], WORKER, count=1).entries == [("high", "good")]
 
 
 def test_what_is_put_aside_is_bounded(redis: Redis):
     redis.rpush(keys.queue("high"), *[b"?"] * 1_500)
 
-    assert claim.take(redis, ["high"], WORKER, count=64) == []
+    assert claim.take(redis, ["high"], WORKER, count=64).entries == []
 
     assert redis.llen(keys.ODD) == 1_000
 
@@ -146,7 +147,7 @@ def test_a_key_of_another_type_costs_no_id(redis: Redis, bad: str):
     redis.set(bad, "planted")
 
     taken = []
-    while found := claim.take(redis, ["high", "low"], WORKER, count=2):
+    while found := claim.take(redis, ["high", "low"], WORKER, count=2).entries:
         taken += found
     claim.put_back(redis, WORKER, [entry for _, entry in taken])
 

@@ -42,7 +42,7 @@ NO_JSON = {
 
 def running(count: int) -> list[JobStatus]:
     ids = [make_job().id for _ in range(count)]
-    return start(ids, worker_id=make_worker().id)
+    return start(ids, worker_id=make_worker().id).jobs
 
 
 def settlement(job: JobStatus, outcome: Outcome) -> Settlement:

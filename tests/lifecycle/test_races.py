@@ -49,7 +49,7 @@ def settled(job: JobStatus, outcome: Outcome) -> list[str]:
 
 
 def started() -> JobStatus:
-    return start([make_job().id], worker_id=make_worker().id)[0]
+    return start([make_job().id], worker_id=make_worker().id).jobs[0]
 
 
 def fresh(job: JobStatus) -> JobStatus:
@@ -61,7 +61,7 @@ def test_a_cancel_that_is_first_lets_no_start_happen(redis: Redis) -> None:
 
     told, begun = in_turn(
         lambda: control.cancel([job.id], by="alice"),
-        lambda: start([job.id], worker_id=worker.id),
+        lambda: start([job.id], worker_id=worker.id).jobs,
     )
 
     assert (told.moved, begun) == ([job.id], [])
@@ -72,7 +72,7 @@ def test_a_cancel_after_the_start_is_asked_of_the_worker(redis: Redis) -> None:
     job, worker = make_job(), make_worker()
 
     begun, told = in_turn(
-        lambda: start([job.id], worker_id=worker.id),
+        lambda: start([job.id], worker_id=worker.id).jobs,
         lambda: control.cancel([job.id], by="alice"),
     )
 
@@ -212,7 +212,7 @@ def test_two_at_one_moment_never_both_win(redis: Redis) -> None:
         def begin(job: JobStatus = job, barrier: threading.Barrier = barrier) -> list[JobStatus]:
             connection.ensure_connection()
             barrier.wait(30)
-            return start([job.id], worker_id=worker.id)
+            return start([job.id], worker_id=worker.id).jobs
 
         told, begun = (work.result(30) for work in [others.at_once(w) for w in (cancel, begin)])
 

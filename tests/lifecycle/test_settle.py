@@ -18,7 +18,7 @@ from jobs.lifecycle.outcomes import (
     Snoozed,
 )
 from jobs.lifecycle.settle import settle
-from jobs.lifecycle.start import start
+from jobs.lifecycle.start import Beginning, start
 from jobs.models import JobAttempt, JobStatus
 from jobs.statuses import Status
 from tests.make import make_job, make_worker
@@ -35,7 +35,7 @@ FAILURE = Failed(
 
 def started(**fields: object) -> JobStatus:
     job = make_job(**fields)
-    return start([job.id], worker_id=make_worker().id)[0]
+    return start([job.id], worker_id=make_worker().id).jobs[0]
 
 
 def settled(job: JobStatus, outcome: Outcome, *, claim: int | None = None) -> JobStatus:
@@ -92,7 +92,7 @@ def test_a_given_back_job_keeps_its_place_and_gets_a_new_claim() -> None:
 def test_a_late_finisher_cannot_overwrite_a_rescued_attempt() -> None:
     late = started()
     settled(late, GivenBack())
-    current = start([late.id], worker_id=make_worker(name="other").id)[0]
+    current = start([late.id], worker_id=make_worker(name="other").id).jobs[0]
 
     after = settled(late, Completed(result="late"))
 
@@ -176,19 +176,21 @@ def test_a_dead_worker_starts_nothing() -> None:
     job = make_job()
     worker = make_worker(dead_at="2026-01-01T00:00Z")
 
-    assert start([job.id], worker_id=worker.id) == []
+    beginning = start([job.id], worker_id=worker.id)
+
+    assert beginning == Beginning(later=[job.id], is_refused=True)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.QUEUED])
 def test_only_a_queued_job_starts(status: Status) -> None:
     job = make_job(status=status)
 
-    assert start([job.id], worker_id=make_worker().id) == []
+    assert start([job.id], worker_id=make_worker().id) == Beginning(dropped=[job.id])
 
 
 def test_a_job_pushed_twice_starts_once() -> None:
     job = make_job()
     worker = make_worker()
 
-    assert len(start([job.id, job.id], worker_id=worker.id)) == 1
-    assert start([job.id], worker_id=worker.id) == []
+    assert len(start([job.id, job.id], worker_id=worker.id).jobs) == 1
+    assert start([job.id], worker_id=worker.id) == Beginning(dropped=[job.id])

@@ -52,7 +52,7 @@ class Eyes:
 
 def started(worker: JobWorker, **fields: Any) -> JobStatus:
     job = make_job(**fields)
-    (job,) = start.start([job.id], worker_id=worker.id)
+    [job] = start.start([job.id], worker_id=worker.id).jobs
     return job
 
 
@@ -174,7 +174,7 @@ def test_a_dead_worker_starts_nothing_more():
     worker = make_worker()
     Eyes().rescue_for(30)
 
-    assert start.start([make_job().id], worker_id=worker.id) == []
+    assert start.start([make_job().id], worker_id=worker.id).is_refused
 
 
 def test_what_it_had_claimed_goes_back_to_the_head_in_order(redis: Redis):
@@ -266,7 +266,7 @@ def test_a_job_that_runs_again_keeps_its_new_entry(redis: Redis):
     JobWorker.objects.filter(id=former.id).update(dead_at=timezone.now())
     rescue.settle_orphans()
     JobStatus.objects.update(status="queued", claim=F("claim") + 1)
-    (again,) = start.start([job.id], worker_id=living.id)
+    [again] = start.start([job.id], worker_id=living.id).jobs
     show(redis, living, again)
     later()
 

@@ -6,7 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from jobs.lifecycle.outcomes import Cancelled, Completed, Failed, GivenBack, Outcome, Snoozed
+from jobs.lifecycle.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    GivenBack,
+    Outcome,
+    Snoozed,
+    Unbegun,
+)
 from jobs.statuses import TERMINAL, TRANSITIONS, Status
 
 Minutes = float  # of the tests' clock
@@ -49,6 +57,11 @@ class Row:
         self.claim += 1
         self.worker = worker
 
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it is never started beside others."""
+        return self.attempt + 1 >= self.max_attempts
+
     def settle(self, outcome: Outcome, now: Minutes) -> None:
         """The running attempt ends."""
         number, claim = self.attempt, self.claim
@@ -61,7 +74,8 @@ class Row:
         if wait is not None:
             self.due_at = now + wait
         self.move(status, now)
-        self.attempts[claim] = (number, name, status.value)
+        if not isinstance(outcome, Unbegun):
+            self.attempts[claim] = (number, name, status.value)
 
     def cancel(self, now: Minutes) -> str:
         """A person cancels; return what they are told."""
@@ -107,7 +121,7 @@ def _end(outcome: Outcome) -> tuple[Status, str, Minutes | None, bool]:
             status, name, wait = Status.SCHEDULED, "snoozed", outcome.delay
         case Cancelled():
             status, name = Status.CANCELLED, "cancelled"
-        case GivenBack():
+        case GivenBack() | Unbegun():
             status, name = Status.QUEUED, "given_back"
-    is_spent = not isinstance(outcome, Snoozed | GivenBack)
+    is_spent = not isinstance(outcome, Snoozed | GivenBack | Unbegun)
     return status, name, None if wait is None else wait.total_seconds() / 60, is_spent

@@ -34,9 +34,11 @@ from jobs import conf
 from jobs.base import BaseJob
 from jobs.broker import claim, keys, lost
 from jobs.errors import Cancel, Snooze, WorkerLost
-from jobs.lifecycle import announce, control, settle, start, verdict
+from jobs.lifecycle import announce, control, settle, start, turn, verdict
 from jobs.lifecycle.announce import Ending
-from jobs.lifecycle.outcomes import Completed, Outcome, Settlement
+from jobs.lifecycle.outcomes import Completed, Outcome, Settlement, Unbegun
+from jobs.lifecycle.settle import Settled
+from jobs.lifecycle.start import Beginning
 from jobs.maintenance import prune, relay, rescue
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.models import JobAttempt, JobStatus
@@ -62,6 +64,7 @@ DEEDS: dict[str, Callable[[JobStatus], Outcome]] = {
     "snoozes": lambda job: verdict.of_error(job, Snooze(LATER)),
     "cancels itself": lambda job: verdict.of_error(job, Cancel("enough")),
     "is interrupted": verdict.of_interruption,
+    "never begins": lambda _: Unbegun(),
     "loses its runner": lambda job: verdict.of_loss(job, WorkerLost("killed")),
 }
 
@@ -162,33 +165,54 @@ class Protocol(RuleBasedStateMachine):
         worker = self._actor(which)
         in_redis = {queue: self._listed(queue) for queue in QUEUES}
         taken = claim.take(self.redis, QUEUES, worker.id, count=count)
-        assert taken == [(q, entry) for q in QUEUES for entry in in_redis[q]][:count]
-        worker.hand += taken
+        listed = [(q, entry) for q in QUEUES for entry in in_redis[q]]
+        assert taken.entries == listed[:count]
+        assert taken.more == (len(listed) > count)
+        worker.hand += taken.entries
 
     @rule(which=st.integers(0, 2), count=st.integers(1, 3))
     def starts(self, which: int, count: int) -> None:
         worker = self._actor(which)
+        ids = self._from_hand(worker, count)
+        expected = self._fates(worker, ids)
+        self._begun(worker, start.start(ids, worker_id=worker.id), expected)
+
+    @staticmethod
+    def _from_hand(worker: Actor, count: int) -> list[UUID]:
         taken, worker.hand = worker.hand[:count], worker.hand[count:]
-        ids = job_ids([entry for _, entry in taken])
-        expected = {
-            job_id
-            for job_id in ids
-            if not worker.is_declared_dead and self._status(job_id) == Status.QUEUED
-        }
-        begun = start.start(ids, worker_id=worker.id)
-        assert {job.id for job in begun} == expected, "started what may not start"
-        for job in begun:
+        return job_ids([entry for _, entry in taken])
+
+    def _fates(self, worker: Actor, ids: list[UUID]) -> dict[UUID, str]:
+        """Return what a start must make of `ids`, in order."""
+        fates: dict[UUID, str] = {}
+        is_full = worker.is_declared_dead
+        has_begun = False
+        for job_id in dict.fromkeys(ids):
+            row = self.rows.get(job_id)
+            if row is not None and row.status != Status.QUEUED:
+                fates[job_id] = "dropped"
+                continue
+            goes_alone = row is None or row.goes_alone
+            is_full |= goes_alone and has_begun
+            fates[job_id] = "later" if is_full else "started" if row else "stranger"
+            has_begun = True
+            is_full |= goes_alone
+        return fates
+
+    def _begun(self, worker: Actor, told: Beginning, expected: dict[UUID, str]) -> None:
+        found = {job.id: "started" for job in told.jobs}
+        found |= dict.fromkeys(told.later, "later")
+        found |= dict.fromkeys(told.strangers, "stranger")
+        found |= dict.fromkeys(told.dropped, "dropped")
+        assert found == expected, "started what may not start"
+        assert told.is_refused == (worker.is_declared_dead and bool(expected))
+        for job in told.jobs:
             self.rows[job.id].start(worker.id, self.now)
-            announce.started(
-                job, worker_name=worker.name, worker_id=worker.id, timeout_seconds=600.0
-            )
-        worker.running += begun
-        # As the runner: what is queued all the same was refused and goes back, the rest is dropped.
-        for job_id in dict.fromkeys(job_id for job_id in ids if job_id not in expected):
-            if self._status(job_id) == Status.QUEUED:
-                claim.put_back(self.redis, worker.id, [str(job_id)])
-            else:
-                claim.forget(self.redis, worker.id, [str(job_id)])
+        announce.started(told.jobs, worker_name=worker.name, worker_id=worker.id)
+        worker.running += told.jobs
+        claim.put_back(self.redis, worker.id, [str(job_id) for job_id in told.later])
+        gone = [*told.dropped, *told.strangers]
+        announce.dropped(gone, worker_name=worker.name, worker_id=worker.id)
 
     @rule(
         which=st.integers(0, 1),
@@ -199,26 +223,50 @@ class Protocol(RuleBasedStateMachine):
         if not busy:
             return
         worker = busy[which % len(busy)]
-        ending = list(zip(worker.running, deeds, strict=False))
-        worker.running = worker.running[len(ending) :]
-        outcomes = {job.id: DEEDS[deed](job) for job, deed in ending}
-        settled = settle.settle(
-            [
-                Settlement(job_id=job.id, claim=job.claim, outcome=outcomes[job.id])
-                for job, _ in ending
-            ]
-        )
-        current = {job.id for job, _ in ending if self._is_held(job)}
+        ending, outcomes = self._ends(worker, deeds)
+        settled = settle.settle(_settlements(ending, outcomes))
+        self._ended(worker, settled, ending, outcomes)
+
+    @rule(
+        which=st.integers(0, 2),
+        deeds=st.lists(st.sampled_from([*DEEDS, "completes"]), min_size=1, max_size=3),
+        count=st.integers(1, 3),
+    )
+    def settles_and_starts(self, which: int, deeds: list[str], count: int) -> None:
+        """As a worker does where it has both to do: in one commit."""
+        worker = self._actor(which)
+        ending, outcomes = self._ends(worker, deeds)
+        ids = self._from_hand(worker, count)
+        expected = self._fates(worker, ids)
+        settled, told = turn.turn(_settlements(ending, outcomes), ids, worker_id=worker.id)
+        self._ended(worker, settled, ending, outcomes)
+        self._begun(worker, told, expected)
+
+    @staticmethod
+    def _ends(worker: Actor, deeds: list[str]) -> tuple[list[JobStatus], dict[UUID, Outcome]]:
+        pairs = list(zip(worker.running, deeds, strict=False))
+        worker.running = worker.running[len(pairs) :]
+        return [job for job, _ in pairs], {job.id: DEEDS[deed](job) for job, deed in pairs}
+
+    def _ended(
+        self,
+        worker: Actor,
+        settled: list[Settled],
+        ending: list[JobStatus],
+        outcomes: dict[UUID, Outcome],
+    ) -> None:
+        current = {job.id for job in ending if self._is_held(job)}
         assert {end.job_id for end in settled} == current, "the fence"
         self.seen["late settlement"] += len(ending) - len(current)
         self.seen["late, and held by another"] += sum(
-            job.id not in current and self._status(job.id) == Status.STARTED for job, _ in ending
+            job.id not in current and self._status(job.id) == Status.STARTED for job in ending
         )
         for job_id in current:
             self.rows[job_id].settle(outcomes[job_id], self.now)
         announce.ended(
             [Ending(settled=end, outcome=outcomes[end.job_id]) for end in settled],
             worker_name=worker.name,
+            worker_id=worker.id,
         )
 
     @rule(which=st.integers(0, 2))
@@ -433,6 +481,10 @@ class Protocol(RuleBasedStateMachine):
     def _is_held(self, job: JobStatus) -> bool:
         row = self.rows.get(job.id)
         return row is not None and (row.status, row.claim) == (Status.STARTED, job.claim)
+
+
+def _settlements(jobs: list[JobStatus], outcomes: dict[UUID, Outcome]) -> list[Settlement]:
+    return [Settlement(job_id=job.id, claim=job.claim, outcome=outcomes[job.id]) for job in jobs]
 
 
 def _observed(job: JobStatus, attempts: dict[int, tuple[int, str, str]]) -> dict[str, Any]:

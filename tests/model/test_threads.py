@@ -81,7 +81,7 @@ class Somebody:
             Modelled.dispatch_many([{}] * self.rand.randint(1, 3))
 
     def starts(self) -> None:
-        self.running += start.start(self.some(), worker_id=self.worker_id)
+        self.running += start.start(self.some(), worker_id=self.worker_id).jobs
 
     def settles(self) -> None:
         count = self.rand.randint(1, 4)

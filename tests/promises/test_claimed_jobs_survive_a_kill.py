@@ -73,7 +73,7 @@ def test_a_batch_that_was_claimed_in_one_step_goes_back_in_order(workers: Worker
     dead.signal(signal.SIGKILL)
     dead.wait()
     taken = claim.take(redis, ["high", "default"], row.id, count=4)
-    assert [entry for _, entry in taken] == ids(jobs[:4])
+    assert [entry for _, entry in taken.entries] == ids(jobs[:4])
 
     workers.start("high", **QUICK)
 

@@ -49,7 +49,7 @@ def test_what_a_killed_worker_had_claimed_runs_elsewhere(workers: Workers):
     worker.signal(signal.SIGKILL)
     worker.wait()
     # As if it had died between its claim and its start.
-    assert len(claim.take(client.for_work(), ["default"], row.id, count=3)) == 3
+    assert len(claim.take(client.for_work(), ["default"], row.id, count=3).entries) == 3
 
     workers.start("default", **QUICK)
 

@@ -130,7 +130,7 @@ def test_an_id_that_no_runner_heard_of_is_put_back(workers: Workers) -> None:
     worker = workers.start("high")
     job = jobs.Echo.dispatch()
     # As if Redis's answer to the claim had been lost.
-    assert claim.take(client.for_work(), ["default"], worker.row.id, count=1)
+    assert claim.take(client.for_work(), ["default"], worker.row.id, count=1).entries
 
     wait.until("its return", lambda: client.for_work().llen(keys.queue("default")))
 

@@ -1,0 +1,33 @@
+"""A warning that could come with every job: said once a minute, with how often it was meant."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+SAY_SECONDS = 60.0
+
+
+class Seldom:
+    """Says the first at once, and of the others of a minute only how many they were.
+
+    Args:
+        log: Where to say it.
+        text: With one %s for the error.
+    """
+
+    def __init__(self, log: logging.Logger, text: str) -> None:
+        self._log = log
+        self._text = text
+        self._said_at: float | None = None  # time.monotonic()
+        self._unsaid = 0
+
+    def warn(self, error: Exception) -> None:
+        """Say it, or count it."""
+        now = time.monotonic()
+        if self._said_at is not None and now - self._said_at < SAY_SECONDS:
+            self._unsaid += 1
+            return
+        more = f", and {self._unsaid} more of the last minute" if self._unsaid else ""
+        self._said_at, self._unsaid = now, 0
+        self._log.warning(self._text + "%s", error, more)
