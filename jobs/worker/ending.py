@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from jobs import conf, json_values, registry
+from jobs import conf, json_values
 from jobs.errors import InvalidResult, ResultTooLarge, TimedOut
 from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Cancelled, Outcome
