@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
@@ -45,6 +46,23 @@ def unit_of_work() -> Iterator[None]:
             if not _is_clean(connection):
                 discard(connection)
         _last_use.at = time.monotonic()
+
+
+def keep_warm() -> None:
+    """Do now what this thread's next unit of work would have to do first, if none was for a while.
+
+    For whoever waits for work: open connections are checked, those that are broken or too old are
+    replaced, the default one is opened. At most once in CHECK_AFTER_SECONDS; where the server is
+    away the next unit of work will find out.
+    """
+    if time.monotonic() - _last_use.at <= CHECK_AFTER_SECONDS:
+        return
+    wrappers = connections.all(initialized_only=True)
+    in_use = [wrapper for wrapper in wrappers if wrapper.connection is not None]
+    with contextlib.suppress(DatabaseError, InterfaceError), unit_of_work():
+        for wrapper in {connections[DEFAULT_DB_ALIAS], *in_use}:
+            wrapper.close_if_health_check_failed()
+            wrapper.ensure_connection()
 
 
 def configure(connection: BaseDatabaseWrapper, **settings: int) -> None:
