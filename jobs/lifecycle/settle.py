@@ -14,7 +14,7 @@ from django.db import DataError, connection
 from jobs.lifecycle import encode, locked
 from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
-from jobs.models import locking
+from jobs.models import locking, prepared
 from jobs.statuses import Status
 
 
@@ -74,7 +74,7 @@ def halved(rows: Sequence[Row]) -> list[Settled]:
 
 def _execute(rows: Sequence[Row]) -> list[Settled]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(), values(rows))
+        prepared.execute(cursor, _statement(), TYPES, values(rows))
         return [settled(row) for row in cursor.fetchall()]
 
 
@@ -83,6 +83,9 @@ def _statement() -> str:
         WITH {READ}, {locked.rows(IDS)}, {locked.moment()}, {moved()}
         SELECT {COLUMNS} FROM ended e ORDER BY e.id
     """
+
+
+TYPES = {"rows": "jsonb", "monotonic": "float8"}
 
 
 def values(rows: Sequence[Row]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.db import connection
 
 from jobs import registry
 from jobs.lifecycle import locked
-from jobs.models import JobStatus, clock, locking
+from jobs.models import JobStatus, clock, locking, prepared
 from jobs.statuses import Status, sources
 
 
@@ -61,7 +61,7 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginni
 
 def _execute(given: dict[str, Any]) -> Beginning:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(), given)
+        prepared.execute(cursor, _statement(), TYPES, given)
         return beginning(cursor.fetchall())
 
 
@@ -70,6 +70,16 @@ def _statement() -> str:
         WITH {locked.rows(IDS)}, {locked.moment()}, {begun()}
         SELECT {COLUMNS} FROM {FATES} ORDER BY f.number
     """
+
+
+TYPES = {
+    "ids": "uuid[]",
+    "sources": "text[]",
+    "worker_id": "uuid",
+    "room": "int",
+    "async_classes": "text[]",
+    "atomic_classes": "text[]",
+}
 
 
 def values(ids: Sequence[UUID], *, worker_id: UUID, room: int) -> dict[str, Any]:

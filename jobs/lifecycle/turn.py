@@ -12,7 +12,7 @@ from jobs.lifecycle import encode, locked, settle, start
 from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.lifecycle.start import Beginning
-from jobs.models import locking
+from jobs.models import locking, prepared
 
 
 def turn(
@@ -38,7 +38,7 @@ def turn(
 
 def _execute(given: dict[str, Any]) -> tuple[list[Settled], Beginning]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(), given)
+        prepared.execute(cursor, _statement(), settle.TYPES | start.TYPES, given)
         rows = cursor.fetchall()
     width = len(start.JOB_COLUMNS) + 3
     return (

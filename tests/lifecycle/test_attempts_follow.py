@@ -37,7 +37,7 @@ def test_a_job_that_somebody_deletes_by_hand_takes_its_attempts_along(redis: Red
 def test_a_job_deleted_while_it_is_settled_leaves_no_attempt(
     redis: Redis, *, is_by_hand: bool
 ) -> None:
-    job = start([make_job().id], worker_id=make_worker().id)[0]
+    job = start([make_job().id], worker_id=make_worker().id).jobs[0]
 
     with transaction.atomic():
         settle([Settlement(job_id=job.id, claim=job.claim, outcome=Completed(result=1))])

@@ -53,7 +53,7 @@ def statements() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(execute: Any, sql: str, *rest: Any) -> Any:
-        seen.append(sql.split(maxsplit=1)[0])
+        seen.append(sql.rsplit("; ", 1)[-1].split(maxsplit=1)[0])  # a call of what is prepared
         return execute(sql, *rest)
 
     with connection.execute_wrapper(note):
@@ -97,7 +97,7 @@ def test_an_attempt_costs_two_statements_and_three_round_trips(
     with statements() as seen:
         runner._next()
 
-    assert seen == ["WITH", "WITH"]  # start, settle
+    assert seen == ["EXECUTE", "EXECUTE"]  # start, settle
     assert round_trips(redis) - before - 1 == 3  # take; show its start; show its end
     job.refresh_from_db()
     assert job.status == "completed"

@@ -1,0 +1,65 @@
+"""Statements that PostgreSQL has parsed and planned before: of the hot path, where that pays."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError, connection
+from django.db.backends.utils import CursorWrapper
+
+from jobs import conf
+
+# Each connection's own; gone with it. Of text -> name.
+_names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+_numbers = itertools.count(1)
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+# What the server says of a statement it no longer has (a job may have said DISCARD ALL), or whose
+# columns a migration has changed.
+_FORGOTTEN = frozenset({"26000", "0A000"})
+
+# A plan that is kept is one for any table. It would be made for an empty one, and be a scan of all
+# of it when a thousand times as many rows stand there.
+_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; "
+
+
+def execute(
+    cursor: CursorWrapper, text: str, types: Mapping[str, str], values: Mapping[str, Any]
+) -> None:
+    """Execute a statement: one round trip, one commit.
+
+    Prepared in autocommit only, and not behind a transaction pooler, where the next transaction may
+    be another server process's.
+
+    Args:
+        cursor: Of Django's connection.
+        text: With a %(name)s for each parameter.
+        types: The SQL type of each.
+        values: Of each.
+    """
+    if conf.current().behind_pooler or connection.in_atomic_block:
+        cursor.execute(text, values)
+        return
+    try:
+        cursor.execute(_call(text, types), values)
+    except DatabaseError as error:
+        if getattr(error.__cause__, "pgcode", None) not in _FORGOTTEN:
+            raise
+        _names.pop(connection.connection, None)
+        cursor.execute(_call(text, types), values)
+
+
+def _call(text: str, types: Mapping[str, str]) -> str:
+    names = _names.setdefault(connection.connection, {})
+    prepare = ""
+    if text not in names:
+        names[text] = f"jobs_{next(_numbers)}"
+        number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
+        body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
+        prepare = f"PREPARE {names[text]} ({', '.join(types.values())}) AS {body}; "
+    given = ", ".join(f"%({name})s" for name in types)
+    return f"{prepare}{_PLAN}EXECUTE {names[text]} ({given})"

@@ -1,0 +1,122 @@
+"""Statements that are parsed and planned once a connection: prepared, forgotten, never trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DataError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from jobs.models import prepared
+from tests import others
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TEXT = "SELECT %(one)s + %(other)s, (SELECT count(*) FROM kept)"
+TYPES = {"one": "int", "other": "int"}
+
+
+@pytest.fixture(autouse=True)
+def table(transactional_db: None) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept (id int PRIMARY KEY, text varchar(10))")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE kept")
+
+
+def ask(one: Any = 1, text: str = TEXT) -> Any:
+    with connection.cursor() as cursor:
+        prepared.execute(cursor, text, TYPES, {"one": one, "other": 2})
+        return cursor.fetchall()
+
+
+def on_the_server() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%kept%'")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_statement_is_prepared_once_and_each_call_is_one_round_trip() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert [ask(number) for number in range(3)] == [[(number + 2, 0)] for number in range(3)]
+
+    assert len(queries) == 3
+    assert ["PREPARE" in query["sql"] for query in queries] == [True, False, False]
+    assert on_the_server() == 1
+
+
+def test_each_connection_has_its_own() -> None:
+    ask()
+
+    def elsewhere() -> Any:
+        return ask(), on_the_server()
+
+    assert others.at_once(elsewhere).result(30) == ([(3, 0)], 1)
+    connection.close()
+    assert (ask(), on_the_server()) == ([(3, 0)], 1)
+
+
+def test_what_the_server_has_forgotten_is_prepared_anew() -> None:
+    ask()
+    with connection.cursor() as cursor:
+        cursor.execute("DISCARD ALL")
+
+    assert ask() == [(3, 0)]
+    assert ask() == [(3, 0)]
+    assert on_the_server() == 1
+
+
+def test_a_migration_of_its_columns_is_survived() -> None:
+    text = "SELECT %(one)s, %(other)s, text FROM kept"
+    ask(text=text)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE kept ALTER text TYPE bigint USING NULL")
+        cursor.execute("INSERT INTO kept VALUES (1, 5)")
+
+    assert ask(text=text) == [(1, 2, 5)]
+
+
+def test_an_error_is_the_callers_and_what_was_prepared_stays() -> None:
+    with pytest.raises(DataError):
+        ask("x")
+    with pytest.raises(DataError):
+        ask("x")
+
+    assert ask() == [(3, 0)]
+    assert on_the_server() == 1
+
+
+def test_in_a_transaction_and_behind_a_pooler_nothing_is_prepared(settings: Any) -> None:
+    with transaction.atomic():
+        assert ask() == [(3, 0)]
+    settings.JOBS = settings.JOBS | {"BEHIND_POOLER": True}
+
+    assert ask() == [(3, 0)]
+    assert on_the_server() == 0
+
+
+def test_a_plan_made_for_an_empty_table_scans_no_full_one() -> None:
+    text = "SELECT %(one)s, %(other)s, text FROM kept WHERE id = %(one)s"
+    for _ in range(10):
+        ask(text=text)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO kept SELECT generate_series(1, 1000)")
+    name = prepared._names[connection.connection][text]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{prepared._PLAN}EXPLAIN EXECUTE {name} (1, 2)")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    assert "Index Scan" in plan
+
+
+def test_the_settings_of_a_call_end_with_it() -> None:
+    ask()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('enable_seqscan'), current_setting('plan_cache_mode')"
+        )
+        assert cursor.fetchone() == ("on", "auto")
