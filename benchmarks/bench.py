@@ -28,14 +28,12 @@ class Sizes:
     finished: int = 5_000_000
     memory: int = 400  # jobs, over two processes
     concurrency: tuple[int, ...] = (3,)  # more runners, to weigh one
-    costs: tuple[int, int] = (10_000, 40_000)  # ours; the difference counts
-    costs_naive: tuple[int, int] = (500, 2_000)
 
 
 TINY = Sizes(
     rounds=1, one=20, many=2_000, drain_seconds=0.0, first_drain=60, burn_ms=(1.0,), waiting=20,
     waiting_naive=4, idle=5, load_seconds=0.3,
-    queued=500, finished=1_000, memory=60, concurrency=(), costs=(0, 200), costs_naive=(0, 60),
+    queued=500, finished=1_000, memory=60, concurrency=(),
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import psutil
 
 from benchmarks import rounds
 from benchmarks.bench import Bench
+from benchmarks.figures.drain import Drain
 from benchmarks.processes import cpu_seconds
 from benchmarks.rounds import Row
 from benchmarks.subject import Subject
@@ -42,7 +43,7 @@ class Counted:
 def run(bench: Bench) -> None:
     """Measure a drain's job and a dispatched one."""
     sizes = bench.sizes
-    systems = ((bench.naive, sizes.costs_naive), (bench.ours, sizes.costs))
+    systems = [(each, _numbers(bench, each)) for each in (bench.naive, bench.ours)]
     values: dict[str, dict[str, list[float]]] = {}
     for number in range(sizes.rounds):
         for subject, (few, many) in systems:
@@ -57,6 +58,14 @@ def run(bench: Bench) -> None:
                     )
         rounds.say(f"costs {number + 1}/{sizes.rounds}")
     bench.add(_rows(values))
+
+
+def _numbers(bench: Bench, subject: Subject) -> tuple[int, int]:
+    """Return how many jobs the smaller and the larger drain have: a second's, and four's."""
+    if not bench.sizes.drain_seconds:
+        return 0, bench.sizes.first_drain
+    rate = Drain(bench, subject)()
+    return int(rate), int(rate * bench.sizes.drain_seconds)
 
 
 def _rows(values: dict[str, dict[str, list[float]]]) -> list[Row]:
