@@ -14,6 +14,7 @@ from asgiref.sync import ThreadSensitiveContext
 
 from jobs import registry
 from jobs.errors import JobCancelled, JobTimeout
+from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Completed, Outcome, Settlement
 from jobs.models import JobStatus
 from jobs.worker import ending
@@ -59,7 +60,7 @@ class AsyncAttempt(Owner):
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin, in a context of its own."""
-        seconds = ending.timeout_of(self.job).total_seconds()
+        seconds = verdict.timeout_of(self.job).total_seconds()
         self._timers.append(loop.call_later(seconds, self.stop, Reason.TIMEOUT))
         current.set(self)
         self._first = loop.create_task(self._perform())
@@ -142,7 +143,13 @@ class AsyncAttempt(Owner):
             outcome: Outcome = Completed(result=self._checked_result())
         except BaseException as error:  # noqa: BLE001 - recorded: what the job raised, among others
             outcome = ending.of_error(self.job, error, self.reason)
-        return Settlement(job_id=self.job.id, claim=self.job.claim, outcome=outcome)
+        return Settlement(
+            job_id=self.job.id,
+            claim=self.job.claim,
+            outcome=outcome,
+            began_at=self.begun_at,
+            ended_at=self.ended_at,
+        )
 
     def _checked_result(self) -> Any:
         if self._error is not None:

@@ -94,6 +94,7 @@ class Hands:
     def close(self) -> None:
         """End the threads, and with them their connections."""
         for hand in self._hands:
+            hand.submit(connections.close_all)
             hand.shutdown()
 
 

@@ -1,0 +1,221 @@
+"""The usher: settles the attempts that leave the lane, and has others begin while main is busy."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from jobs.broker import client
+from jobs.errors import StaleAttempt
+from jobs.lifecycle import announce, verdict
+from jobs.lifecycle.announce import Ending
+from jobs.lifecycle.outcomes import Settlement
+from jobs.lifecycle.settle import Settled, settle
+from jobs.models import JobStatus
+from jobs.processes.connection import unit_of_work
+from jobs.processes.outage import Outages, Tries
+from jobs.worker.async_attempt import AsyncAttempt
+from jobs.worker.grip import Grip
+from jobs.worker.intake import Intake
+from jobs.worker.lane import Lane
+
+logger = logging.getLogger("jobs.worker")
+
+# How often the heads of the queues are looked at while the main thread is busy.
+LOOK_SECONDS = 0.1
+# What has run for so long is told of; a shorter attempt is told of once, at its end.
+TOLD_AFTER_SECONDS = 0.05
+SETTLED_AT_ONCE = 200
+SAID_AT_ONCE = 100  # jobs in a message to the supervisor, which has a bound
+OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
+
+
+class Usher(threading.Thread):
+    """Has the lane, and a database connection of its own.
+
+    Args:
+        slots: How many async attempts may run at once.
+        grip: Where each step says whose it is.
+        intake: Where it finds more.
+        may_claim: Whether it may claim for the lane: the main thread is busy, and nobody stops.
+        say: Tells the supervisor.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        grip: Grip,
+        intake: Intake,
+        may_claim: Callable[[], bool],
+        say: Callable[..., None],
+    ) -> None:
+        super().__init__(name="usher", daemon=True)
+        self.lane = Lane(slots=slots, grip=grip, ended=self._note_end)
+        # Held by whoever claims: what one has room for, the other must not fill.
+        self.door = threading.Lock()
+        self.jobs_run = 0
+        self._intake = intake
+        self._may_claim = may_claim
+        self._say = say
+        self._news = threading.Event()
+        self._ended: collections.deque[AsyncAttempt] = collections.deque()
+        self._untold: collections.deque[AsyncAttempt] = collections.deque()
+        self._is_closing = False
+        self._take_at = 0.0  # time.monotonic(): until then a server that is away is left alone
+        self._outages = Outages(f"Runner {os.getpid()}'s usher", log=logger)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs on the lane, and all that ran there is settled and told of."""
+        return not self.lane.attempts and not self._ended
+
+    def begin(self, jobs: Sequence[JobStatus]) -> None:
+        """Begin the attempts that `start` made; from any thread."""
+        for at in range(0, len(jobs), SAID_AT_ONCE):
+            self._say(say="entered", jobs=[_said(job) for job in jobs[at : at + SAID_AT_ONCE]])
+        for job in jobs:
+            self._untold.append(self.lane.begin(job))
+        if jobs:
+            self._news.set()
+
+    def run(self) -> None:
+        """Be the thread, until the process ends or the usher is closed."""
+        while not self._is_closing:
+            self._news.wait(self._seconds_to_next())
+            self._news.clear()
+            self._settle_ended()
+            self._tell_begun()
+            while self._take_in():
+                self._settle_ended()
+        connections.close_all()
+
+    def close(self) -> None:
+        """End the threads and their connections; when it is idle, and has nothing to begin."""
+        self._is_closing = True
+        self._news.set()
+        self.join()
+        self.lane.close()
+
+    def _seconds_to_next(self) -> float | None:
+        if self._ended:
+            return 0.0
+        if self._untold:
+            due_at = self._untold[0].begun_at + TOLD_AFTER_SECONDS
+            return min(LOOK_SECONDS, max(0.0, due_at - time.monotonic()))
+        return LOOK_SECONDS if self._intake.is_possible else None
+
+    # --- The end ---
+
+    def _note_end(self, attempt: AsyncAttempt) -> None:
+        self._ended.append(attempt)
+        self._news.set()
+
+    def _settle_ended(self) -> None:
+        while self._ended:
+            attempts = [self._ended[at] for at in range(min(len(self._ended), SETTLED_AT_ONCE))]
+            settlements = [attempt.settlement() for attempt in attempts]
+            settled = self._settle(settlements)
+            self.jobs_run += len(attempts)
+            self._tell_of_ends(attempts, settlements, settled)
+            self._say(say="left", ids=[str(attempt.job.id) for attempt in attempts])
+            for _ in attempts:
+                self._ended.popleft()
+
+    def _settle(self, settlements: Sequence[Settlement]) -> list[Settled]:
+        """Record the outcomes, however long PostgreSQL is away: the work has been done.
+
+        Where they are refused this runner ends, and its supervisor settles the attempts as lost.
+        """
+        tries = Tries(self._outages.postgresql)
+        while True:
+            try:
+                with unit_of_work():
+                    settled = settle(settlements)
+            except (DatabaseError, InterfaceError) as error:
+                seconds = tries.failed(error)
+                if seconds is None:
+                    logger.exception("The ends of async jobs are refused, this runner ends")
+                    os._exit(1)
+                time.sleep(seconds)
+            else:
+                self._outages.postgresql.answered()
+                return settled
+
+    def _tell_of_ends(
+        self,
+        attempts: Sequence[AsyncAttempt],
+        settlements: Sequence[Settlement],
+        settled: Sequence[Settled],
+    ) -> None:
+        settled_by_id = {one.job_id: one for one in settled}
+        endings = []
+        for attempt, settlement in zip(attempts, settlements, strict=True):
+            one = settled_by_id.get(settlement.job_id)
+            if one is not None:
+                endings.append(Ending(settled=one, outcome=settlement.outcome, job=attempt.job))
+            else:
+                stale = StaleAttempt(job_id=settlement.job_id, claim=settlement.claim)
+                logger.warning("%s", stale)
+        try:
+            with unit_of_work():
+                announce.ended(
+                    endings,
+                    worker_name=self._intake.worker_name,
+                    worker_id=self._intake.worker_id,
+                )
+        except OUTAGES as error:
+            self._outages.of(error).failed(error)  # the relay pushes what was given back
+
+    # --- The begin ---
+
+    def _tell_begun(self) -> None:
+        begun, now = list[JobStatus](), time.monotonic()
+        while self._untold and now - self._untold[0].begun_at >= TOLD_AFTER_SECONDS:
+            attempt = self._untold.popleft()
+            if attempt.ended_at is None:
+                begun.append(attempt.job)
+        announce.started(
+            begun, worker_name=self._intake.worker_name, worker_id=self._intake.worker_id
+        )
+
+    def _take_in(self) -> bool:
+        """Begin async jobs that stand at the head of the queues; return whether one was begun."""
+        if time.monotonic() < self._take_at:
+            return False
+        try:
+            self._intake.put_back()
+            may_take = self.lane.free and self._intake.is_possible and self._may_claim()
+            return bool(may_take) and self._take()
+        except OUTAGES as error:
+            self._take_at = time.monotonic() + self._outages.of(error).failed(error)
+            return False
+
+    def _take(self) -> bool:
+        if not self.door.acquire(blocking=False):
+            return False
+        try:
+            jobs = self._intake.take(self.lane.free)
+            self.begin(jobs)
+        finally:
+            self.door.release()
+        self._outages.redis.answered()
+        self._outages.postgresql.answered()
+        return bool(jobs)
+
+
+def _said(job: JobStatus) -> dict[str, Any]:
+    return {
+        "job_id": str(job.id),
+        "claim": job.claim,
+        "job_class": job.job_class,
+        "attempt": job.attempt,
+        "timeout_seconds": verdict.timeout_of(job).total_seconds(),
+    }
