@@ -17,7 +17,7 @@ CHAOS_SEED ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench bench-peers screens check
+.PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench bench-peers bench-profile screens check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,10 @@ bench: .venv/dev.stamp ## Measure every figure beside the naive way, in turns; 2
 
 bench-peers: .venv/dev.stamp ## Measure Celery, Procrastinate, django-ox and PgQueuer likewise (ARGS="celery --rounds 5")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/bench -- python -m benchmarks.peers $(ARGS)
+
+bench-profile: .venv/dev.stamp ## Show where the time of a drain goes: py-spy and pg_stat_statements
+	@$(BIN)/python manage.py devstack exec --fresh --folder var/profile -- python -m benchmarks.profiles --prepare
+	@$(BIN)/python manage.py devstack exec --folder var/profile -- python -m benchmarks.profiles $(ARGS)
 
 screens: .venv/dev.stamp ## Run the browser's tests (Debian: apt-get install chromium chromium-driver)
 	@$(SERVERS) pytest -m screens $(ARGS)
