@@ -17,7 +17,7 @@ from jobs import statuses
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.insights import deploy, search, stats
-from jobs.lifecycle import settle, start
+from jobs.lifecycle import settle, start, turn
 from jobs.lifecycle.outcomes import Completed, Settlement
 from jobs.maintenance import prune, queued, rescue
 from jobs.models import JobStatus, JobWorker
@@ -55,8 +55,9 @@ def _dispatched(count: int) -> list[JobStatus]:
     return create.create([request] * count)
 
 
-def _run(count: int) -> None:
-    begun = start.start([job.id for job in _dispatched(count)], worker_id=WORKER_ID)
+def run(count: int) -> None:
+    """Run so many jobs through their life, as batches do."""
+    begun = start.start([job.id for job in _dispatched(count)], worker_id=WORKER_ID).jobs
     settle.settle(
         [Settlement(job_id=j.id, claim=j.claim, outcome=Completed(result="x")) for j in begun]
     )
@@ -67,6 +68,13 @@ def _answer(address: str) -> bytes:
     if response.status_code != HTTPStatus.OK:
         raise RuntimeError(f"{address}: {response.status_code}")
     return response.content
+
+
+def _turn(count: int) -> None:
+    ids = [job.id for job in _dispatched(2 * count)]
+    begun = start.start(ids[:count], worker_id=WORKER_ID).jobs
+    ends = [Settlement(job_id=j.id, claim=j.claim, outcome=Completed(result="x")) for j in begun]
+    turn.turn(ends, ids[count:], worker_id=WORKER_ID)
 
 
 def _get(path: str, **query: str) -> Question:
@@ -107,8 +115,9 @@ WEEK, HOUR = "2026-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 QUESTIONS: dict[str, Question] = {
     "dispatch 1": _rolled_back(lambda: _dispatched(1)),
     "dispatch 100": _rolled_back(lambda: _dispatched(100)),
-    "dispatch, start and settle 1": _rolled_back(lambda: _run(1)),
-    "dispatch, start and settle 64": _rolled_back(lambda: _run(64)),
+    "dispatch, start and settle 1": _rolled_back(lambda: run(1)),
+    "dispatch, start and settle 64": _rolled_back(lambda: run(64)),
+    "dispatch 128, start 64, turn 64": _rolled_back(lambda: _turn(64)),
     "keeper: held": lambda: registration.held(WORKER_ID),
     "relay: promote": lambda: [queued.promote(timed, limit=100) for timed in queued.TIMED],
     "relay: oldest queued": lambda: queued.overdue(limit=200),
