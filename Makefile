@@ -20,7 +20,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench bench-peers bench-profile screens check
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/demo.stamp ## Start everything, with demo data and a first job (PORT=8000)
 	@$(BIN)/python manage.py devstack
