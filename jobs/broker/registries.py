@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import ResponseError
 from rq.version import VERSION
 
@@ -67,18 +66,6 @@ class Ended:
     describe: Callable[[], Described] | None = None  # asked where the entry is gone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """An attempt that ended some time ago, with all that the dashboard shows of it."""
-
-    ended: Ended
-    data: bytes  # push.description
-    worker_name: str
-    created_at: datetime
-    started_at: datetime
-    ended_at: datetime
-
-
 def record_start(
     client: Redis, *, worker_name: str, worker_id: UUID, started: Sequence[Started]
 ) -> None:
@@ -107,7 +94,7 @@ def end(ended: Sequence[Ended], *, worker_name: str, worker_id: UUID | None) -> 
         started_at = "" if item.started_at is None else rq_time(item.started_at)
         job = [str(item.job_id), item.queue, item.claim, kind, started_at, ended_at]
         if kind == "finished":
-            job.append(_result(item))
+            job.append(result_of(item))
         elif kind == "failed":
             packed = zlib.compress(item.error.encode())
             tracebacks.append(packed)
@@ -226,61 +213,8 @@ def put_aside(client: Redis, items: Sequence[Started | Ended], error: Exception)
     return poison.put_aside_all(client, names)
 
 
-def show_past(client: Redis, past: Sequence[Past]) -> None:
-    """Show attempts that ended some time ago, of which Redis knows nothing: one round trip."""
-    with client.pipeline(transaction=True) as pipe:
-        for item in past:
-            fields: dict[Key, Value] = {
-                "data": item.data,
-                "origin": item.ended.queue,
-                "created_at": rq_time(item.created_at),
-                "enqueued_at": rq_time(item.created_at),
-                "started_at": rq_time(item.started_at),
-                "worker_name": item.worker_name,
-                "claim": item.ended.claim,
-            }
-            pipe.hset(keys.entry(item.ended.job_id), mapping=fields)
-            _end(pipe, item.ended, item.worker_name, item.ended_at)
-        pipe.execute()
-
-
-def untold(client: Redis, ended: Sequence[Ended]) -> list[Ended]:
-    """Return those of `ended` whose entry says that they wait or run: one round trip."""
-    with client.pipeline(transaction=False) as pipe:
-        for item in ended:
-            pipe.hget(keys.entry(item.job_id), "status")
-        answers = pipe.execute()
-    waits = {b"queued", b"started"}
-    return [item for item, status in zip(ended, answers, strict=True) if status in waits]
-
-
-def unknown(client: Redis, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of `ids` that have no entry a page could show: one pipeline."""
-    with client.pipeline(transaction=False) as pipe:
-        for job_id in ids:
-            pipe.hexists(keys.entry(job_id), "data")
-        answers = pipe.execute()
-    return {job_id for job_id, is_there in zip(ids, answers, strict=True) if not is_there}
-
-
-def _end(pipe: Pipeline, item: Ended, worker_name: str, ended_at: datetime) -> None:
-    if item.status is Status.COMPLETED:
-        status, registry, seconds = "finished", keys.finished(item.queue), FINISHED_SECONDS
-        result: dict[Key, Value] = {"type": 1, "return_value": _result(item)}
-    else:
-        status, registry, seconds = "failed", keys.failed(item.queue), FAILED_SECONDS
-        packed = zlib.compress(item.error.encode())
-        pipe.hset(keys.entry(item.job_id), "exc_info", packed)
-        result = {"type": 2, "exc_string": base64.b64encode(packed).decode()}
-    until = int(ended_at.timestamp()) + seconds
-    pipe.hset(keys.entry(item.job_id), mapping={"status": status, "ended_at": rq_time(ended_at)})
-    pipe.expireat(keys.entry(item.job_id), until)
-    pipe.zadd(registry, {str(item.job_id): until})
-    pipe.xadd(keys.results(item.job_id), {**result, "worker_name": worker_name}, maxlen=10)
-    pipe.expireat(keys.results(item.job_id), until)
-
-
-def _result(item: Ended) -> str:
+def result_of(item: Ended) -> str:
+    """Return the result as rq keeps it; of a large one, where it is to be found."""
     shown = json.dumps(item.result)
     if len(shown) > MAX_SHOWN_RESULT_BYTES:
         shown = json.dumps(f"{len(shown):,} bytes, see the job's page in the admin")

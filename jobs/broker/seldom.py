@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 SAY_SECONDS = 60.0
 
@@ -14,17 +15,21 @@ class Seldom:
     Args:
         log: Where to say it.
         text: With one %s for the error.
+        monotonic: The clock, in seconds.
     """
 
-    def __init__(self, log: logging.Logger, text: str) -> None:
+    def __init__(
+        self, log: logging.Logger, text: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = log
         self._text = text
-        self._said_at: float | None = None  # time.monotonic()
+        self._monotonic = monotonic
+        self._said_at: float | None = None
         self._unsaid = 0
 
     def warn(self, error: Exception) -> None:
         """Say it, or count it."""
-        now = time.monotonic()
+        now = self._monotonic()
         if self._said_at is not None and now - self._said_at < SAY_SECONDS:
             self._unsaid += 1
             return

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs import conf, json_values, registry
-from jobs.broker import claim, client, registries
+from jobs.broker import claim, client, past, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
 from jobs.broker.registries import Described, Ended, Started
@@ -128,7 +128,7 @@ def dropped(job_ids: Sequence[UUID], *, worker_name: str, worker_id: UUID) -> No
     ]
 
     def tell(redis: Client) -> None:
-        untold = registries.untold(redis, told)
+        untold = past.untold(redis, told)
         registries.record_end(redis, worker_name=worker_name, worker_id=worker_id, ended=untold)
         claim.forget(redis, worker_id, [str(job_id) for job_id in job_ids])
 

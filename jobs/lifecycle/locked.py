@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from jobs.models import clock
-
 
 def rows(ids: str) -> str:
     """Return the part of a statement that locks the jobs of `ids`, an SQL array of uuid.
@@ -20,12 +18,15 @@ def rows(ids: str) -> str:
             ORDER BY j.id FOR NO KEY UPDATE)"""
 
 
-def moment() -> str:
+def moment(wall: str) -> str:
     """Return the part of a statement that is its moment: the wall's, when all rows are locked.
 
     The wall's: an atomic job's transaction is as old as its attempt, and now() would end it at its
     start. Read once: it moves within a statement.
+
+    Args:
+        wall: clock.WALL, as it is when the statement is made.
     """
     return f"""
         moment AS MATERIALIZED (
-            SELECT {clock.WALL} AS at FROM (SELECT count(*) FROM locked) AS all_of_them)"""
+            SELECT {wall} AS at FROM (SELECT count(*) FROM locked) AS all_of_them)"""

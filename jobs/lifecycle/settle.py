@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.db import DataError, connection
 from jobs.lifecycle import encode, locked
 from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
-from jobs.models import locking, prepared
+from jobs.models import clock, locking, prepared
 from jobs.statuses import Status
 
 
@@ -74,13 +75,14 @@ def halved(rows: Sequence[Row]) -> list[Settled]:
 
 def _execute(rows: Sequence[Row]) -> list[Settled]:
     with connection.cursor() as cursor:
-        prepared.execute(cursor, _statement(), TYPES, values(rows))
+        prepared.execute(cursor, _statement(clock.WALL), TYPES, values(rows))
         return [settled(row) for row in cursor.fetchall()]
 
 
-def _statement() -> str:
+@cache
+def _statement(wall: str) -> str:
     return f"""
-        WITH {READ}, {locked.rows(IDS)}, {locked.moment()}, {moved()}
+        WITH {READ}, {locked.rows(IDS)}, {locked.moment(wall)}, {moved()}
         SELECT {COLUMNS} FROM ended e ORDER BY e.id
     """
 

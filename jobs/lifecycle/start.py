@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -28,10 +29,11 @@ class Beginning:
 
 # What is read of a job that starts: all that is asked of it until its end. The rest is loaded when
 # somebody asks.
-JOB_COLUMNS = (
-    "id", "job_class", "queue", "params", "status", "attempt", "max_attempts", "claim", "losses",
-    "interruptions", "worker_id", "created_at", "started_at", "logical_time",
+_RETURNED = (
+    "job_class", "queue", "params", "status", "attempt", "max_attempts", "claim", "losses",
+    "interruptions", "created_at", "started_at", "logical_time",
 )  # fmt: skip
+JOB_COLUMNS = (*_RETURNED, "id", "worker_id")
 
 
 def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginning:
@@ -61,13 +63,14 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginni
 
 def _execute(given: dict[str, Any]) -> Beginning:
     with connection.cursor() as cursor:
-        prepared.execute(cursor, _statement(), TYPES, given)
-        return beginning(cursor.fetchall())
+        prepared.execute(cursor, _statement(clock.NOW, clock.WALL), TYPES, given)
+        return beginning(cursor.fetchall(), given["worker_id"])
 
 
-def _statement() -> str:
+@cache
+def _statement(now: str, wall: str) -> str:
     return f"""
-        WITH {locked.rows(IDS)}, {locked.moment()}, {begun()}
+        WITH {locked.rows(IDS)}, {locked.moment(wall)}, {begun(now)}
         SELECT {COLUMNS} FROM {FATES} ORDER BY f.number
     """
 
@@ -95,13 +98,13 @@ def values(ids: Sequence[UUID], *, worker_id: UUID, room: int) -> dict[str, Any]
     }
 
 
-def beginning(rows: Sequence[Sequence[Any]]) -> Beginning:
-    """Return what `COLUMNS` say of the claimed ids."""
+def beginning(rows: Sequence[Sequence[Any]], worker_id: UUID) -> Beginning:
+    """Return what `COLUMNS` say of the ids that `worker_id` claimed."""
     ids: dict[str, list[UUID]] = {"later": [], "stranger": [], "dropped": []}
     jobs = []
     for job_id, fate, _, *columns in rows:
         if fate == "started":
-            jobs.append(JobStatus.of_columns(JOB_COLUMNS, columns))
+            jobs.append(JobStatus.of_columns(JOB_COLUMNS, [*columns, job_id, worker_id]))
         else:
             ids[fate].append(job_id)
     return Beginning(
@@ -115,16 +118,19 @@ def beginning(rows: Sequence[Sequence[Any]]) -> Beginning:
 
 IDS = "%(ids)s::uuid[]"
 
-COLUMNS = "f.id AS asked_id, f.fate, f.is_refused, " + ", ".join(
-    f"b.{name}" for name in JOB_COLUMNS
-)
+COLUMNS = ", ".join(["f.id", "f.fate", "f.is_refused", *(f"b.{name}" for name in _RETURNED)])
+WIDTH = 3 + len(_RETURNED)
 
 FATES = "fates f LEFT JOIN begun b ON b.id = f.id"
 
 
-def begun() -> str:
-    """Return the part of the statement that decides what starts, and starts it."""
-    returned = ", ".join(f"j.{name}" for name in JOB_COLUMNS)
+def begun(now: str) -> str:
+    """Return the part of the statement that decides what starts, and starts it.
+
+    Args:
+        now: clock.NOW, as it is when the statement is made.
+    """
+    returned = ", ".join(f"j.{name}" for name in ("id", *_RETURNED))
     return f"""
         worker AS MATERIALIZED (
             SELECT NOT EXISTS (
@@ -154,7 +160,7 @@ def begun() -> str:
         begun AS (
             UPDATE job_statuses j SET
                 status = 'started', attempt = j.attempt + 1, claim = j.claim + 1,
-                worker_id = %(worker_id)s, started_at = m.at, updated_at = {clock.NOW},
+                worker_id = %(worker_id)s, started_at = m.at, updated_at = {now},
                 finished_at = NULL, progress = NULL, error = ''
             FROM fates f, moment m WHERE j.id = f.id AND f.fate = 'started'
             RETURNING {returned})"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from jobs.lifecycle import encode, locked, settle, start
 from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.lifecycle.start import Beginning
-from jobs.models import locking, prepared
+from jobs.models import clock, locking, prepared
 
 
 def turn(
@@ -38,19 +39,23 @@ def turn(
 
 def _execute(given: dict[str, Any]) -> tuple[list[Settled], Beginning]:
     with connection.cursor() as cursor:
-        prepared.execute(cursor, _statement(), settle.TYPES | start.TYPES, given)
+        prepared.execute(cursor, _statement(clock.NOW, clock.WALL), _TYPES, given)
         rows = cursor.fetchall()
-    width = len(start.JOB_COLUMNS) + 3
+    width = start.WIDTH
     return (
         [settle.settled(row[width:]) for row in rows if row[0] is None],
-        start.beginning([row[:width] for row in rows if row[0] is not None]),
+        start.beginning([row[:width] for row in rows if row[0] is not None], given["worker_id"]),
     )
 
 
-def _statement() -> str:
+_TYPES = settle.TYPES | start.TYPES
+
+
+@cache
+def _statement(now: str, wall: str) -> str:
     return f"""
-        WITH {settle.READ}, {locked.rows(f"{start.IDS} || {settle.IDS}")}, {locked.moment()},
-            {settle.moved()}, {start.begun()}
+        WITH {settle.READ}, {locked.rows(f"{start.IDS} || {settle.IDS}")}, {locked.moment(wall)},
+            {settle.moved()}, {start.begun(now)}
         SELECT b.*, e.* FROM (SELECT {start.COLUMNS} FROM {start.FATES} ORDER BY f.number) AS b
             FULL JOIN (SELECT {settle.COLUMNS} FROM ended e) AS e ON false
     """

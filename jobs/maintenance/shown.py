@@ -13,9 +13,10 @@ from django.db.models.functions import Left
 
 from jobs import conf, registry
 from jobs.broker import client as broker_client
-from jobs.broker import push, registries
+from jobs.broker import past, push, registries
 from jobs.broker.client import Client
-from jobs.broker.registries import Ended, Past, Started
+from jobs.broker.past import Past
+from jobs.broker.registries import Ended, Started
 from jobs.models import JobAttempt, JobStatus, JobWorker, clock
 from jobs.statuses import Status
 
@@ -49,7 +50,7 @@ def _tell_running(redis: Client) -> int:
             status=Status.STARTED, worker__dead_at=None, worker__stopped_at=None
         ).select_related("worker")
     )
-    unknown = registries.unknown(redis, [job.id for job in jobs])
+    unknown = past.unknown(redis, [job.id for job in jobs])
     started_by_worker: dict[JobWorker, list[Started]] = {}
     for job in jobs:
         # What ends meanwhile is shown as running for a moment, until the rescue looks.
@@ -81,10 +82,10 @@ def _tell_ended(redis: Client, status: Status) -> int:
         (row for spec in registry.specs() for row in _newest(spec.name, status)),
         key=lambda row: row["finished_at"],
     )[-NEWEST_IN_ALL:]
-    unknown = registries.unknown(redis, [row["id"] for row in newest])
+    unknown = past.unknown(redis, [row["id"] for row in newest])
     rows = [row for row in newest if row["id"] in unknown]
     for start in range(0, len(rows), TOLD_AT_ONCE):
-        registries.show_past(redis, list(_past(rows[start : start + TOLD_AT_ONCE], status)))
+        past.show(redis, list(_past(rows[start : start + TOLD_AT_ONCE], status)))
     return len(rows)
 
 

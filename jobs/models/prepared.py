@@ -13,8 +13,8 @@ from django.db.backends.utils import CursorWrapper
 
 from jobs import conf
 
-# Each connection's own; gone with it. Of text -> name.
-_names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+# Each connection's own; gone with it. Of text -> call.
+_calls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 _numbers = itertools.count(1)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -49,17 +49,17 @@ def execute(
     except DatabaseError as error:
         if getattr(error.__cause__, "pgcode", None) not in _FORGOTTEN:
             raise
-        _names.pop(connection.connection, None)
+        _calls.pop(connection.connection, None)
         cursor.execute(_call(text, types), values)
 
 
 def _call(text: str, types: Mapping[str, str]) -> str:
-    names = _names.setdefault(connection.connection, {})
-    prepare = ""
-    if text not in names:
-        names[text] = f"jobs_{next(_numbers)}"
-        number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
-        body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
-        prepare = f"PREPARE {names[text]} ({', '.join(types.values())}) AS {body}; "
+    calls = _calls.setdefault(connection.connection, {})
+    if text in calls:
+        return calls[text]
+    name = f"jobs_{next(_numbers)}"
+    number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
+    body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
     given = ", ".join(f"%({name})s" for name in types)
-    return f"{prepare}{_PLAN}EXECUTE {names[text]} ({given})"
+    calls[text] = f"{_PLAN}EXECUTE {name} ({given})"
+    return f"PREPARE {name} ({', '.join(types.values())}) AS {body}; {calls[text]}"

@@ -104,9 +104,9 @@ def test_a_plan_made_for_an_empty_table_scans_no_full_one() -> None:
         ask(text=text)
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO kept SELECT generate_series(1, 1000)")
-    name = prepared._names[connection.connection][text]
+    call = prepared._calls[connection.connection][text].replace("EXECUTE", "EXPLAIN EXECUTE")
     with connection.cursor() as cursor:
-        cursor.execute(f"{prepared._PLAN}EXPLAIN EXECUTE {name} (1, 2)")
+        cursor.execute(call, {"one": 1, "other": 2})
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "Index Scan" in plan

@@ -127,6 +127,13 @@ def test_a_job_that_completes_is_completed_whatever_was_asked() -> None:
     assert settled(job, Completed(result=1)).status == "completed"
 
 
+def test_nothing_to_settle_asks_nothing() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert settle([]) == []
+
+    assert not len(queries)
+
+
 def test_a_batch_is_one_statement() -> None:
     begun = [started() for _ in range(20)]
 
