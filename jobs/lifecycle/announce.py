@@ -30,7 +30,6 @@ class Ending:
 
     settled: Settled
     outcome: Outcome
-    working_seconds: float | None = None  # None: from its start to its end
     # As it was started; without it the dashboard can't describe a job whose entry Redis has lost.
     job: JobStatus | None = None
 
@@ -38,8 +37,6 @@ class Ending:
     def seconds(self) -> float:
         """How long it worked."""
         end = self.settled
-        if self.working_seconds is not None:
-            return self.working_seconds
         if end.started_at is None or isinstance(self.outcome, Unbegun):
             return 0.0
         return (end.ended_at - end.started_at).total_seconds()
