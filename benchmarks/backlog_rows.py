@@ -45,6 +45,7 @@ _V7 = """
 
 _CLASSES = "(ARRAY['Echo', 'Slow', 'SyncOrders', 'SendMail', 'ImportCsv'])[1 + g %% 5]"
 
+# Within their retention for half a day.
 # One in a hundred has failed, one in a thousand was cancelled, one in fifty bears a tag.
 _ENDED = f"""
     INSERT INTO job_statuses (id, job_class, queue, params, status, attempt, max_attempts, claim,
@@ -60,7 +61,7 @@ _ENDED = f"""
         CASE WHEN g %% 50 = 0 THEN '{{nightly}}'::text[] ELSE '{{}}' END, '',
         CASE WHEN g %% 200 = 0 THEN 'nightly' ELSE '' END
     FROM generate_series(%s, %s) AS g,
-        LATERAL (SELECT now() - interval '7 days' + g * interval '0.1 s' AS at) AS m
+        LATERAL (SELECT now() - interval '6.5 days' + g * interval '0.1 s' AS at) AS m
 """
 
 _ATTEMPTS = f"""
@@ -71,7 +72,7 @@ _ATTEMPTS = f"""
     FROM job_statuses WHERE finished_at IS NOT NULL
 """
 
-# One job every twentieth of a second, from a day ago on: newer than all that has ended.
+# One job every twentieth of a second, until three hours ago: newer than all that has ended.
 _QUEUED = f"""
     INSERT INTO job_statuses (id, job_class, queue, params, status, attempt, max_attempts, claim,
         losses, interruptions, created_at, updated_at, due_at, cancel_requested_by, cancel_reason,
@@ -79,5 +80,5 @@ _QUEUED = f"""
     SELECT pg_temp.v7(at), {_CLASSES}, 'low', jsonb_build_object('value', 'x' || g), 'queued', 0,
         5, 0, 0, 0, at, at, at, '', '', '', '{{}}', '', ''
     FROM generate_series(%s, %s) AS g,
-        LATERAL (SELECT now() - interval '1 day' + g * interval '0.05 s' AS at) AS m
+        LATERAL (SELECT now() - interval '0.7 days' + g * interval '0.05 s' AS at) AS m
 """
