@@ -33,6 +33,7 @@ class Conf:
     leader_lease: timedelta = timedelta(seconds=10)  # renewed four times as often
     max_losses: int = 3  # a job that lost this many workers ends failed
     max_interruptions: int = 5  # stops that spend no attempt
+    batch_size: int = 64  # the most jobs a runner takes at once; 1: no batches
     runner_max_jobs: int = 1_000  # a runner is replaced after so many jobs
     runner_max_memory: int = 512 * MIB  # bytes of peak memory; likewise
     progress_interval: timedelta = timedelta(seconds=0.5)
@@ -69,6 +70,9 @@ class Conf:
     queues: tuple[str, ...] = ()
 
 
+# A batch is told to the supervisor in one packet, and a killed worker repeats what it held.
+_MOST = {"BATCH_SIZE": 64}
+
 KEYS = frozenset(field.name.upper() for field in fields(Conf)) - {"QUEUES"}
 
 
@@ -90,8 +94,7 @@ def fault(key: str, value: object) -> str:
         case bool():
             return "" if isinstance(value, bool) else "must be True or False"
         case int():
-            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            return "" if is_count else "must be a whole number from 1"
+            return _count_fault(key, value)
         case timedelta():
             is_span = isinstance(value, timedelta) and value > timedelta(0)
             return "" if is_span else "must be a positive timedelta"
@@ -99,6 +102,13 @@ def fault(key: str, value: object) -> str:
             return "" if isinstance(value, str) and value else "must be a text"
         case _:
             return _list_fault(key, value)
+
+
+def _count_fault(key: str, value: object) -> str:
+    most = _MOST.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= (most or value):
+        return ""
+    return f"must be a whole number from 1{'' if most is None else f' to {most}'}"
 
 
 def _list_fault(key: str, value: object) -> str:

@@ -712,3 +712,33 @@ class AtomicSteps(BaseJob):
         _note(f"written_{self.job_id}")
         time.sleep(0.02)
         _note(f"again_{self.job_id}")
+
+
+class Step(BaseJob):
+    """Append its word to a file, then take its time, as told."""
+
+    backoff = Backoff(base=timedelta(seconds=0.1), cap=timedelta(seconds=0.5))
+
+    path: str
+    word: str
+    seconds: float = 0
+    how: str = "sleep"
+
+    def _perform(self) -> Any:
+        with Path(self.path).open("a") as file:
+            file.write(f"{self.word}\n")
+        match self.how:
+            case "sleep":
+                time.sleep(self.seconds)
+            case "hold the interpreter":
+                ctypes.PyDLL(None).usleep(int(self.seconds * 1e6))
+            case "die at first" if self.attempt == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(60)
+        return {"word": self.word}
+
+
+class OnlyStep(Step):
+    """Have one attempt."""
+
+    max_attempts = 1

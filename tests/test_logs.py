@@ -32,8 +32,16 @@ def test_a_job_is_named_where_it_is_made_and_where_it_runs(workers: Workers, cap
     worker = workers.run("default", "--burst")
 
     assert f"created job {job.id}" in caplog.text
-    assert f"Working on {job.id} (Echo, attempt 1)" in worker.log
-    assert f"Job {job.id}: completed" in worker.log
+    assert f"Job {job.id}: completed (Echo, attempt 1" in worker.log
+
+
+def test_what_runs_for_a_while_is_named_when_it_begins(workers: Workers) -> None:
+    job = jobs.Sleep.dispatch(seconds=0.5)
+
+    worker = workers.run("default", "--burst")
+
+    assert f"Working on {job.id} (Sleep, attempt 1)" in worker.log
+    assert f"Job {job.id}: completed (Sleep, attempt 1" in worker.log
 
 
 def test_params_are_never_logged(workers: Workers, monkeypatch, caplog) -> None:

@@ -75,13 +75,18 @@ def ended(endings: Sequence[Ending], *, worker_name: str, worker_id: UUID) -> No
     """
     if not endings:
         return
-    told = shown(endings)
-    _show(
-        lambda redis: registries.record_end(
-            redis, worker_name=worker_name, worker_id=worker_id, ended=told
-        )
-    )
+    show(shown(endings), worker_name=worker_name, worker_id=worker_id)
     push_given_back(endings)
+
+
+def show(told: Sequence[Ended], *, worker_name: str, worker_id: UUID) -> None:
+    """Tell the dashboard of ends that `shown` has returned."""
+    if told:
+        _show(
+            lambda redis: registries.record_end(
+                redis, worker_name=worker_name, worker_id=worker_id, ended=told
+            )
+        )
 
 
 def shown(endings: Sequence[Ending]) -> list[Ended]:

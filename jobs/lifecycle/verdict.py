@@ -40,13 +40,18 @@ def of_error(job: JobStatus, error: BaseException) -> Outcome:
     )
 
 
-def of_loss(job: JobStatus, error: WorkerLost) -> Failed:
+def of_loss(job: JobStatus, error: WorkerLost, *, counts: bool = True) -> Failed:
     """Return the outcome of an attempt whose process was lost; it has no traceback.
 
     A job that has lost max_losses workers fails: it is likely what kills them.
+
+    Args:
+        job: As its attempt began.
+        error: What happened.
+        counts: Whether the job may be what killed it; False where another job was running.
     """
     limit = conf.current().max_losses
-    if job.losses + 1 >= limit:
+    if counts and job.losses + 1 >= limit:
         decision = RetryDecision(wait=None, reason=f"it has lost {job.losses + 1} workers")
     else:
         decision = _decide(job, error)
@@ -56,7 +61,7 @@ def of_loss(job: JobStatus, error: WorkerLost) -> Failed:
         traceback="",
         wait=decision.wait,
         reason=decision.reason,
-        is_loss=True,
+        is_loss=counts,
     )
 
 

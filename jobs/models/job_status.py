@@ -31,7 +31,12 @@ def new_job_id() -> UUID:
 
 def job_ids(entry_ids: Iterable[str]) -> list[UUID]:
     """Return those of `entry_ids` that can be a job's id, in their order; others are plain rq's."""
-    return [UUID(entry_id) for entry_id in entry_ids if _ID.fullmatch(entry_id)]
+    return [UUID(entry_id) for entry_id in entry_ids if is_job_id(entry_id)]
+
+
+def is_job_id(entry_id: str) -> bool:
+    """Whether `entry_id` can be a job's id; plain rq's may look the same."""
+    return _ID.fullmatch(entry_id) is not None
 
 
 class JobQuerySet(models.QuerySet["JobStatus"]):

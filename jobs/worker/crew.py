@@ -64,6 +64,8 @@ class Crew:
         while self._code is None:
             self._wait()
             self._fork_due()
+            for slot in self._nursery.unseen():
+                self._break_up(slot)
             self._nursery.kill_due()
             self._mother.reap_adopted()
             self._consider_stop()
@@ -137,11 +139,25 @@ class Crew:
     def _cancel(self, job_id: str, claim: int | None) -> None:
         """Stop a running job; a runner that has moved on is left alone."""
         for slot in self._slots:
-            job = slot.job
-            if job is None or job["job_id"] != job_id or slot.cause is Reason.CANCEL:
+            if not slot.has(job_id, claim):
                 continue
-            if claim is None or claim == job["claim"]:
+            self._break_up(slot)  # one that has not begun never begins
+            attempt = slot.running
+            if attempt and attempt.job_id == job_id and slot.cause is not Reason.CANCEL:
                 slot.stop(Reason.CANCEL)
+
+    def _break_up(self, slot: Slot) -> None:
+        """Give back what hasn't begun of a batch."""
+        if attempts := slot.look():
+            assert self._worker_id is not None  # noqa: S101 - else its slots are empty
+            self._keeper.post(
+                partial(
+                    losses.give_back,
+                    attempts,
+                    worker_id=self._worker_id,
+                    worker_name=self.identity.name,
+                )
+            )
 
     def _hear_mother(self) -> None:
         message, fds = channel.receive(self._mother.end)
@@ -171,12 +187,15 @@ class Crew:
 
     def _hear_runner(self, slot: Slot) -> None:
         assert slot.end is not None  # noqa: S101 - it was selected
-        message, _fds = channel.receive(slot.end)
+        message, fds = channel.receive(slot.end)
         if message is None:
             slot.hang_up()  # the mother's word of its death follows
             return
         slot.heard_at = time.monotonic()
-        self._heed(slot, message)
+        if message["say"] == "board":
+            slot.show_board(fds[0])
+        else:
+            self._heed(slot, message)
 
     def _heed(self, slot: Slot, message: channel.Message) -> None:
         match message["say"]:
@@ -189,11 +208,9 @@ class Crew:
                 slot.claim(tuple(message["ids"]))
             case "started":
                 slot.begin(message)
-            case "performed":
-                slot.finish()
             case "ended":
                 slot.clear()
-                if not message["counts"]:
+                if not message["ran"]:
                     self._ration.give_one_more()
                 self._ration.give(slot)
         self._stop.overtake(slot)
@@ -215,13 +232,15 @@ class Crew:
                 self._hear_runner(slot)
 
     def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
-        mark = slot.job["memory_mark"] if slot.job else 0
+        seen = slot.seen
+        mark = seen.memory_mark if seen else 0
         death = losses.Death(
             pid=slot.pid or 0,
             code=code,
-            # Up to the mark it may be that of an earlier job.
             peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
-            announced=slot.announced,
+            taken=slot.taken,
+            batch=slot.batch,
+            seen=seen,
             cause=slot.cause if slot.was_killed else None,
             was_cut_off=slot.was_killed and slot.cause is None,
         )

@@ -59,4 +59,6 @@ class Guard:
                 if self._ration is not None:
                     self._ration.release()
             case "stop":
-                self._watch.stop(Reason(message["reason"]), claim=message["claim"])
+                self._watch.stop(
+                    Reason(message["reason"]), job_id=message["job_id"], claim=message["claim"]
+                )

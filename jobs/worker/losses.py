@@ -14,14 +14,16 @@ from jobs import conf
 from jobs.broker import claim, client
 from jobs.errors import TimedOut, WorkerLost
 from jobs.lifecycle import announce, verdict
-from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement
+from jobs.lifecycle.outcomes import Cancelled, Failed, Outcome, Settlement, Unbegun
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.statuses import Status
 from jobs.worker import plain, registration, run
-from jobs.worker.runner import application_name
+from jobs.worker.board import Seen
+from jobs.worker.session import application_name
+from jobs.worker.slot import Attempt
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -35,16 +37,29 @@ class Death:
 
     pid: int
     code: int | None  # its exit code; negative: minus the signal; None: it died with the mother
-    peak_memory: int | None  # bytes
-    announced: tuple[str, ...]  # entry ids it had claimed
+    peak_memory: int | None  # bytes; None where it may be that of an earlier job
+    taken: tuple[str, ...]  # entry ids it had claimed, and had not said to have started
+    batch: tuple[Attempt, ...]  # what it had started, and had not said to be settled
+    seen: Seen | None  # what its board says of that batch; None where it had not opened it
     cause: Reason | None  # why the supervisor killed its job; None: it didn't
     was_cut_off: bool = False  # it was killed since it could be heard no more
+
+    @property
+    def running(self) -> Attempt | None:
+        """The attempt whose own code was running."""
+        seen = self.seen
+        return self.batch[seen.begun - 1] if seen is not None and seen.is_running else None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All entry ids that it may leave behind."""
+        return (*(attempt.job_id for attempt in self.batch), *self.taken)
 
 
 def settle_death(
     death: Death, *, worker_id: UUID, worker_name: str, announced: Callable[[], Collection[str]]
 ) -> None:
-    """Settle what the runner was running, put back what it hadn't started. May be repeated.
+    """Settle what the runner had started, put back what it hadn't. May be repeated.
 
     Args:
         death: The runner's end.
@@ -55,28 +70,49 @@ def settle_death(
     """
     if not conf.current().behind_pooler:
         registration.terminate_backends(application_name(worker_id, death.pid))
+    others = set(announced()) - set(death.ids)
     jobs = JobStatus.objects.filter(
-        id__in=job_ids(death.announced), status=Status.STARTED, worker_id=worker_id
+        id__in=job_ids(death.ids), status=Status.STARTED, worker_id=worker_id
     )
     settle_lost(
-        {job: _outcome(job, death) for job in jobs},
+        {job: _outcome(job, death) for job in jobs if _is_left(job, death)},
+        worker_id=worker_id,
         worker_name=worker_name,
         peak_memory=death.peak_memory,
-        worker_id=worker_id,
     )
     try:
         redis = client.for_work()
-        for entry in death.announced:
+        for entry in death.ids:
             why = _describe(death)
             plain.record_loss(redis, entry_id=entry, worker_name=worker_name, why=why)
         held = claim.held(redis, worker_id)
-        others = set(announced()) - set(death.announced)
         left = [entry for entry in held if entry not in others]
         claim.put_back(redis, worker_id, left)
     except client.Unreachable as error:
         logger.warning(
             "Redis is unreachable: the relay pushes what the runner had claimed (%s)", error
         )
+
+
+def _is_left(job: JobStatus, death: Death) -> bool:
+    # What was given back may run in another runner of this worker by now, under a later claim.
+    claims = {attempt.job_id: attempt.claim for attempt in death.batch}
+    return claims.get(str(job.id), job.claim) == job.claim
+
+
+def give_back(attempts: Sequence[Attempt], *, worker_id: UUID, worker_name: str) -> None:
+    """Give back jobs that were started and never began; to be posted."""
+    settled = settle(
+        [
+            Settlement(job_id=UUID(attempt.job_id), claim=attempt.claim, outcome=Unbegun())
+            for attempt in attempts
+        ]
+    )
+    announce.ended(
+        [announce.Ending(settled=end, outcome=Unbegun()) for end in settled],
+        worker_name=worker_name,
+        worker_id=worker_id,
+    )
 
 
 def settle_orphans(
@@ -129,6 +165,17 @@ def settle_lost(
 
 
 def _outcome(job: JobStatus, death: Death) -> Outcome:
+    places = {attempt.job_id: place for place, attempt in enumerate(death.batch)}
+    place = places.get(str(job.id))
+    if death.seen is None or place is None or place >= death.seen.begun:
+        # The runner says that a batch has started before the first of it begins.
+        return Unbegun()
+    if death.running is not None and death.running.job_id == str(job.id):
+        return _outcome_of_running(job, death)
+    return _outcome_of_done(job, death)
+
+
+def _outcome_of_running(job: JobStatus, death: Death) -> Outcome:
     match death.cause:
         case Reason.TIMEOUT:
             return _timed_out(job)
@@ -138,6 +185,14 @@ def _outcome(job: JobStatus, death: Death) -> Outcome:
             return Cancelled(reason="cancelled while it ran; its runner had to be killed")
         case None:
             return verdict.of_loss(job, WorkerLost(_describe(death)))
+
+
+def _outcome_of_done(job: JobStatus, death: Death) -> Outcome:
+    """Of a job that had ended before the death and wasn't settled: what killed it was another."""
+    if death.cause is Reason.INTERRUPT:
+        return verdict.of_interruption(job)
+    error = WorkerLost(f"The job had ended, its end was not yet recorded. {_describe(death)}")
+    return verdict.of_loss(job, error, counts=False)
 
 
 def _timed_out(job: JobStatus) -> Outcome:

@@ -42,7 +42,12 @@ class Nursery:
 
     def next_at(self, *, may_fork: bool) -> list[float]:
         """Return the moments, by time.monotonic(), at which something here is due."""
-        moments = [slot.kill_at for slot in self.runners if slot.kill_at is not None]
+        moments = [
+            moment
+            for slot in self.runners
+            for moment in (slot.kill_at, slot.look_at)
+            if moment is not None
+        ]
         if may_fork:
             moments += [slot.fork_at for slot in self.everyone if slot.fork_at is not None]
         if self.duties.pid is not None:
@@ -93,6 +98,11 @@ class Nursery:
         slot.empty()
         slot.fork_at = time.monotonic() + delay if may_fork else None
 
+    def unseen(self) -> list[Slot]:
+        """Return the runners whose batch is so old that it is to be broken up."""
+        now = time.monotonic()
+        return [slot for slot in self.runners if slot.look_at is not None and now >= slot.look_at]
+
     def kill_due(self) -> None:
         """Kill runners whose job's time is over, and whoever hangs."""
         for slot in self.runners:
@@ -111,7 +121,8 @@ class Nursery:
 
     def _kill_silent(self, now: float) -> None:
         for slot in self.runners:
-            if slot.owes_a_word and now - slot.heard_at >= _silence_seconds():
+            since = slot.owes_a_word_since
+            if since is not None and now - since >= _silence_seconds():
                 logger.error(
                     "Runner %s said nothing for %g s: killed", slot.pid, _silence_seconds()
                 )

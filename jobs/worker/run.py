@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ timeout_of = ending.timeout_of
 class Ran:
     """An attempt that has ended: still to be settled, unless its own commit has done it."""
 
+    job: JobStatus
     settlement: Settlement
     settled: list[Settled] | None = None
 
@@ -43,10 +45,11 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
     """
     context = MainContext(job, side=side, watch=watch)
     settled = None
+    began_at = time.monotonic()
     try:
         spec = registry.get(job.job_class)
         if spec.atomic:
-            outcome, settled = _perform_atomically(spec, job, context, watch, memory)
+            outcome, settled = _perform_atomically(spec, job, context, watch, began_at, memory)
         else:
             outcome = Completed(result=_perform(spec, job, context, watch))
     except BaseException as error:  # noqa: BLE001 - recorded: this is the loop's one bad item
@@ -55,12 +58,13 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
         outcome = _outcome(job, error, watch)
         context.flush()  # how far it was when it failed
     reset_queries()  # with DEBUG on Django keeps every statement
-    return Ran(settlement=_settlement(job, outcome, memory), settled=settled)
+    return Ran(job=job, settlement=_settlement(job, outcome, began_at, memory), settled=settled)
 
 
 def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) -> Any:
     runner_pid = os.getpid()
     watch.arm(
+        job.id,
         job.claim,
         timeout_seconds=ending.timeout_of(job).total_seconds(),
         connections=connections.all(),
@@ -78,11 +82,16 @@ def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) 
 
 
 def _perform_atomically(
-    spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch, memory: PeakMemory
+    spec: JobSpec,
+    job: JobStatus,
+    context: MainContext,
+    watch: Watch,
+    began_at: float,
+    memory: PeakMemory,
 ) -> tuple[Outcome, list[Settled]]:
     with transaction.atomic():
         outcome = Completed(result=_perform(spec, job, context, watch))
-        settled = settle([_settlement(job, outcome, memory)])
+        settled = settle([_settlement(job, outcome, began_at, memory)])
         if not settled:
             # Another has settled this attempt meanwhile: our writes go with it.
             raise StaleAttempt(job_id=job.id, claim=job.claim)
@@ -97,6 +106,14 @@ def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
     return ending.of_error(job, error, watch.reason)
 
 
-def _settlement(job: JobStatus, outcome: Outcome, memory: PeakMemory) -> Settlement:
-    peak_memory = memory.of_attempt()
-    return Settlement(job_id=job.id, claim=job.claim, outcome=outcome, peak_memory=peak_memory)
+def _settlement(
+    job: JobStatus, outcome: Outcome, began_at: float, memory: PeakMemory
+) -> Settlement:
+    return Settlement(
+        job_id=job.id,
+        claim=job.claim,
+        outcome=outcome,
+        peak_memory=memory.of_attempt(),
+        began_at=began_at,
+        ended_at=time.monotonic(),
+    )

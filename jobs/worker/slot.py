@@ -8,15 +8,31 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs import conf
 from jobs.processes import channel
+from jobs.worker.board import Board, Seen
 from jobs.worker.watch import Reason
 
 # A runner whose end of the channel is closed is dead, and reported, within milliseconds.
 CUT_OFF_SECONDS = 1.0
+# A batch is broken up by its runner when it is 50 ms old. Where a job keeps the runner's threads
+# from running the supervisor does it, a little later.
+LOOK_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt that the runner has started, as it said."""
+
+    job_id: str
+    claim: int  # 0: of a plain rq job
+    job_class: str
+    attempt: int
+    timeout_seconds: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,15 +47,40 @@ class Slot:
     heard_at: float = 0.0  # time.monotonic(): when it last said something
     hung_up_at: float = 0.0  # time.monotonic()
     failures: int = 0  # runners in a row that died young and idle
-    announced: tuple[str, ...] = ()  # entry ids it has claimed
-    job: dict[str, Any] | None = None  # the "started" message
-    started_at: str = ""
+    board: Board | None = None  # of this runner; None until it has sent it
+    taken: tuple[str, ...] = ()  # entry ids it has claimed and not yet said to have started
+    serial: int = 0  # of its batch, as the board has it
+    batch: tuple[Attempt, ...] = ()  # not yet settled
+    look_at: float | None = None  # time.monotonic(): when to look at the board
     kill_at: float | None = None  # time.monotonic(): after this its group is killed
     cause: Reason | None = None  # why; None: it is cut off from us
     was_killed: bool = False  # by us, for that cause
-    is_performed: bool = False  # its job's own code has returned; the end is still to be recorded
     is_idle: bool = False  # found nothing since its last job
     granted: bool = False  # may claim one job (--max-jobs)
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """The entry ids that it has claimed, or started and not yet settled."""
+        return (*(attempt.job_id for attempt in self.batch), *self.taken)
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the board says of the batch; None where it speaks of another one, or there is none.
+
+        The runner tells us of a batch before it opens it.
+        """
+        if self.board is None or not self.batch:
+            return None
+        seen = self.board.look()
+        return seen if seen.serial == self.serial else None
+
+    @property
+    def running(self) -> Attempt | None:
+        """The attempt whose own code runs."""
+        seen = self.seen
+        if seen is None or not seen.is_running:
+            return None
+        return self.batch[seen.begun - 1]
 
     @property
     def is_unreported(self) -> bool:
@@ -47,9 +88,15 @@ class Slot:
         return self.pid is not None and self.end is None
 
     @property
-    def owes_a_word(self) -> bool:
-        """Whether it must say all the time that it lives: no job's own code is in its way."""
-        return self.end is not None and (self.job is None or self.is_performed)
+    def owes_a_word_since(self) -> float | None:
+        """Since when it should say again that it lives, by time.monotonic().
+
+        None while a job's own code is in its way, or it is cut off already.
+        """
+        if self.end is None or self.running is not None:
+            return None
+        seen = self.seen
+        return max(self.heard_at, seen.done_at if seen else 0.0)
 
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
@@ -58,41 +105,71 @@ class Slot:
         self.forked_at = self.heard_at = time.monotonic()
         self.clear()
 
+    def show_board(self, fd: int) -> None:
+        """Take the runner's board."""
+        self._drop_board()
+        self.board = Board(fd)
+
     def empty(self) -> None:
         """Take the dead runner out."""
         self.hang_up()
         self.pid = None
         self.clear()
+        self._drop_board()
 
     def clear(self) -> None:
-        """Forget the job: it has ended."""
-        self.announced, self.job, self.kill_at, self.cause = (), None, None, None
-        self.was_killed = self.is_idle = self.is_performed = False
+        """Forget its jobs: they have ended."""
+        self.taken, self.batch = (), ()
+        self.look_at, self.kill_at, self.cause = None, None, None
+        self.was_killed = self.is_idle = False
 
     def claim(self, entry_ids: tuple[str, ...]) -> None:
         """Note what it has claimed; from now on it has something to lose."""
-        self.announced, self.is_idle, self.granted = entry_ids, False, False
+        self.taken, self.is_idle, self.granted = entry_ids, False, False
         self.kill_at = None
 
     def begin(self, message: channel.Message) -> None:
-        """Note the attempt that has begun, and when it must be over."""
-        self.job = message
-        self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        late = conf.current().kill_after.total_seconds()
-        self.kill_at = time.monotonic() + message["timeout_seconds"] + late
-        self.cause = Reason.TIMEOUT
+        """Note the batch it has started; what the one before has done is settled."""
+        self.clear()
+        self.serial = message["serial"]
+        self.batch = tuple(Attempt(**attempt) for attempt in message["jobs"])
+        self.look_at = time.monotonic() + LOOK_SECONDS
 
-    def finish(self) -> None:
-        """Note that the job's own code has returned: no timeout or cancel concerns it any more."""
-        self.is_performed = True
-        if self.cause is not Reason.INTERRUPT:
-            self.kill_at = None
+    def look(self) -> tuple[Attempt, ...]:
+        """Break up the batch, which is old: take what hasn't begun, mind the timeout of what has.
+
+        Returns:
+            What was taken, and never begins; whoever called gives it back.
+        """
+        self.look_at = None
+        if self.board is None or not self.batch:
+            return ()
+        rest = self.board.take_rest(self.serial, may_wait=False)
+        seen = self.seen
+        if rest is None or seen is None:
+            # The runner is at it this moment, or has not yet opened the batch.
+            self.look_at = time.monotonic() + LOOK_AGAIN_SECONDS
+            return ()
+        taken = tuple(self.batch[place] for place in rest)
+        self.batch = self.batch[: seen.begun]
+        if seen.is_running and self.kill_at is None:
+            late = conf.current().kill_after.total_seconds()
+            self.kill_at = seen.began_at + self.batch[-1].timeout_seconds + late
+            self.cause = Reason.TIMEOUT
+        return taken
+
+    def has(self, job_id: str, claim: int | None) -> bool:
+        """Whether this attempt is in its batch; any of the job's where `claim` is None."""
+        return any(
+            attempt.job_id == job_id and claim in {None, attempt.claim} for attempt in self.batch
+        )
 
     def stop(self, reason: Reason) -> None:
-        """Tell its job to stop, and kill it when it doesn't in time."""
-        if self.job is None or (self.is_performed and reason is Reason.CANCEL):
+        """Tell its running job to stop, and kill it when it doesn't in time."""
+        attempt = self.running
+        if attempt is None:
             return
-        self.say(say="stop", reason=str(reason), claim=self.job["claim"])
+        self.say(say="stop", reason=str(reason), job_id=attempt.job_id, claim=attempt.claim)
         late = conf.current().kill_after.total_seconds()
         self.kill_at, self.cause = time.monotonic() + late, reason
 
@@ -115,9 +192,13 @@ class Slot:
 
     def kill_if_due(self) -> None:
         """Kill the runner if its time is over."""
-        if self.kill_at is not None and time.monotonic() >= self.kill_at:
-            self.was_killed, self.kill_at = True, None
-            self.kill()
+        if self.kill_at is None or time.monotonic() < self.kill_at:
+            return
+        if self.cause in {Reason.TIMEOUT, Reason.CANCEL} and self.running is None:
+            self.kill_at = None  # the job's own code has returned: its end is being recorded
+            return
+        self.was_killed, self.kill_at = True, None
+        self.kill()
 
     def cut_off(self) -> None:
         """Kill the runner: it can be heard no more."""
@@ -132,13 +213,20 @@ class Slot:
 
     def describe(self) -> dict[str, Any]:
         """Return what the worker's row says of this runner."""
-        if self.job is None:
+        attempt, seen = self.running, self.seen
+        if attempt is None or seen is None:
             return {"pid": self.pid}
+        ago = timedelta(seconds=time.monotonic() - seen.began_at)
         return {
             "pid": self.pid,
-            "job_id": self.job["job_id"],
-            "claim": self.job["claim"],
-            "job_class": self.job["job_class"],
-            "attempt": self.job["attempt"],
-            "started_at": self.started_at,
+            "job_id": attempt.job_id,
+            "claim": attempt.claim,
+            "job_class": attempt.job_class,
+            "attempt": attempt.attempt,
+            "started_at": (datetime.now(UTC) - ago).isoformat(timespec="milliseconds"),
         }
+
+    def _drop_board(self) -> None:
+        if self.board is not None:
+            self.board.close()
+        self.board = None

@@ -67,7 +67,7 @@ class Stop:
             "Worker %s stops: %s. %d job(s) running, they have %g s",
             self._worker_name,
             reason,
-            sum(slot.job is not None for slot in self._slots),
+            sum(slot.running is not None for slot in self._slots),
             grace_seconds,
         )
         self._grace_until = time.monotonic() + grace_seconds
@@ -87,7 +87,7 @@ class Stop:
 
     def _interrupt(self) -> None:
         self._has_interrupted = True
-        if running := sum(slot.job is not None for slot in self._slots):
+        if running := sum(slot.running is not None for slot in self._slots):
             logger.warning(
                 "Worker %s: %s, %d job(s) running are interrupted",
                 self._worker_name,
@@ -101,7 +101,7 @@ class Stop:
         """Interrupt a runner once all are; one may have claimed or started just then."""
         if not self._has_interrupted:
             return
-        if slot.job is not None:
+        if slot.running is not None:
             slot.stop(Reason.INTERRUPT)
         elif slot.pid is not None:
             late = conf.current().kill_after.total_seconds()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import psycopg2
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -45,7 +46,7 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._armed = False
-        self._claim = -1
+        self._attempt: tuple[str, int] | None = None  # job id, claim
         self._deadline = 0.0  # time.monotonic()
         self._reason: Reason | None = None
         self._connections: Sequence[BaseDatabaseWrapper] = ()
@@ -62,17 +63,24 @@ class Watch:
         return self._armed
 
     def arm(
-        self, claim: int, *, timeout_seconds: float, connections: Sequence[BaseDatabaseWrapper]
+        self,
+        job_id: UUID,
+        claim: int,
+        *,
+        timeout_seconds: float,
+        connections: Sequence[BaseDatabaseWrapper],
     ) -> None:
-        """Begin to watch the attempt with this claim.
+        """Begin to watch this attempt.
 
         Args:
-            claim: Commands that name another one are ignored.
+            job_id: Of the job.
+            claim: Commands that name another attempt are ignored.
             timeout_seconds: After so long JobTimeout is raised, again and again.
             connections: The job's; a statement that runs on one of them is cancelled.
         """
         with self._lock:
-            self._claim, self._reason, self._connections = claim, None, connections
+            self._attempt, self._reason = (str(job_id), claim), None
+            self._connections = connections
             self._deadline = time.monotonic() + timeout_seconds
             self._armed = True
         # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
@@ -87,10 +95,10 @@ class Watch:
         with self._lock:  # no statement of ours is cancelled after this
             self._connections = ()
 
-    def stop(self, reason: Reason, *, claim: int) -> None:
-        """Tell the attempt with this claim to stop; from the guard's thread."""
+    def stop(self, reason: Reason, *, job_id: str, claim: int) -> None:
+        """Tell this attempt to stop; from the guard's thread."""
         with self._lock:
-            if not self._armed or claim != self._claim or self._reason is not None:
+            if not self._armed or self._attempt != (job_id, claim) or self._reason is not None:
                 return
             self._reason = reason
         self.press()

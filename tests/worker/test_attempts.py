@@ -25,8 +25,7 @@ def test_a_job_completes_with_its_result(workers: Workers) -> None:
 
     job.refresh_from_db()
     assert (job.status, job.result, job.attempt) == ("completed", {"value": "ñ"}, 1)
-    assert f"Working on {job.id}" in worker.log
-    assert f"Job {job.id}: completed" in worker.log
+    assert f"Job {job.id}: completed (Echo, attempt 1, 0.0" in worker.log
     assert worker.process.returncode == 0
 
 

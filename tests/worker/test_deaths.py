@@ -167,7 +167,9 @@ def test_what_a_living_runner_has_claimed_since_a_death_stays_with_it(
 ) -> None:
     worker, [lost, taken] = make_worker(), jobs.Echo.dispatch_many([{}] * 2)
     claim.take(redis, ["default"], worker.id, count=2)
-    death = losses.Death(pid=0, code=-9, peak_memory=None, announced=(str(lost.id),), cause=None)
+    death = losses.Death(
+        pid=0, code=-9, peak_memory=None, taken=(str(lost.id),), batch=(), seen=None, cause=None
+    )
 
     # As after an outage, which has held up the keeper for as long: `taken` was claimed meanwhile.
     losses.settle_death(

@@ -12,9 +12,10 @@ from django.db import connection
 from redis import Redis
 
 from jobs.broker import keys
+from jobs.models import JobStatus
 from jobs.processes import channel
 from jobs.worker.guard import Guard
-from jobs.worker.runner import Orders, _Runner
+from jobs.worker.loop import Loop, Orders
 from jobs.worker.watch import Watch
 from tests.jobs import Echo
 from tests.make import make_worker
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def runner() -> Iterator[_Runner]:
+def runner() -> Iterator[Loop]:
     """A runner in this process, which has run a job and so has its connections."""
     supervisors, runners = channel.pair()
     worker = make_worker()
@@ -33,11 +34,13 @@ def runner() -> Iterator[_Runner]:
         worker_id=worker.id, worker_name=worker.name, queues=["default"], rationed=False
     )
     guard = Guard(end=runners, watch=watch, rationed=False)
-    one = _Runner(orders=orders, end=runners, watch=watch, guard=guard)
+    one = Loop(orders=orders, end=runners, watch=watch, guard=guard)
     Echo.dispatch()
     one._next()
+    one._close_batch()
     yield one
     signal.signal(signal.SIGALRM, before)
+    one.board.close()
     for end in (supervisors, runners):
         end.close()
 
@@ -60,7 +63,7 @@ def statements() -> Iterator[list[str]]:
         yield seen
 
 
-def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner: _Runner) -> None:
+def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner: Loop) -> None:
     before = round_trips(redis)
 
     with statements() as seen:
@@ -70,7 +73,7 @@ def test_a_dispatch_costs_one_statement_and_one_round_trip(redis: Redis, runner:
     assert round_trips(redis) - before - 1 == 1
 
 
-def test_many_cost_a_statement_and_a_push_for_each_thousand(redis: Redis, runner: _Runner) -> None:
+def test_many_cost_a_statement_and_a_push_for_each_thousand(redis: Redis, runner: Loop) -> None:
     redis.config_resetstat()
 
     with statements() as seen:
@@ -88,16 +91,38 @@ def test_many_cost_a_statement_and_a_push_for_each_thousand(redis: Redis, runner
     assert pushed == [str(job.id) for job in made]
 
 
-def test_an_attempt_costs_two_statements_and_three_round_trips(
-    redis: Redis, runner: _Runner
+def test_an_attempt_alone_costs_two_statements_and_two_round_trips(
+    redis: Redis, runner: Loop
 ) -> None:
     job = Echo.dispatch()
     before = round_trips(redis)
 
     with statements() as seen:
         runner._next()
+        runner._close_batch()
 
     assert seen == ["EXECUTE", "EXECUTE"]  # start, settle
-    assert round_trips(redis) - before - 1 == 3  # take; show its start; show its end
+    assert round_trips(redis) - before - 1 == 2  # take; tell of its end
     job.refresh_from_db()
     assert job.status == "completed"
+
+
+@pytest.mark.parametrize("size", [1, 64], ids=["one at a time", "64"])
+def test_a_batch_among_others_costs_one_statement_and_one_round_trip(
+    redis: Redis, runner: Loop, size: int
+) -> None:
+    jobs = Echo.dispatch_many([{}] * (2 * size + 1))
+    runner.pace.size = size
+    runner._next()
+    runner.pace.size = size
+    before = round_trips(redis)
+
+    with statements() as seen:
+        runner._next()
+
+    assert seen == ["EXECUTE"]  # settles the batch before, and starts this one
+    assert round_trips(redis) - before - 1 == 1  # tells of those ends, and takes
+    runner._close_batch()
+    assert JobStatus.objects.filter(status="completed").count() == 2 * size + 1  # and the first
+    jobs[-1].refresh_from_db()
+    assert jobs[-1].status == "queued"

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,6 +15,7 @@ from jobs.errors import JobCancelled, JobInterrupted, JobTimeout
 from jobs.worker.watch import REPEAT_SECONDS, Reason, Watch
 
 LONG = 60.0
+JOB, OTHER = uuid4(), uuid4()
 
 
 @pytest.fixture
@@ -38,8 +40,12 @@ def from_the_guard(verb, *arguments, **named) -> None:
     thread.join()
 
 
+def named(job_id: UUID, claim: int) -> dict[str, object]:
+    return {"job_id": str(job_id), "claim": claim}
+
+
 def test_a_job_is_interrupted_at_its_timeout(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=0.05, connections=())
+    watch.arm(JOB, 1, timeout_seconds=0.05, connections=())
 
     with pytest.raises(JobTimeout):
         wait_to_be_interrupted()
@@ -51,8 +57,8 @@ def test_a_job_is_interrupted_at_its_timeout(watch: Watch) -> None:
     ("reason", "error"), [(Reason.CANCEL, JobCancelled), (Reason.INTERRUPT, JobInterrupted)]
 )
 def test_a_job_is_told_to_stop(watch: Watch, reason: Reason, error: type) -> None:
-    watch.arm(1, timeout_seconds=LONG, connections=())
-    threading.Timer(0.05, watch.stop, args=(reason,), kwargs={"claim": 1}).start()
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    threading.Timer(0.05, watch.stop, args=(reason,), kwargs=named(JOB, 1)).start()
 
     with pytest.raises(error):
         wait_to_be_interrupted()
@@ -61,7 +67,7 @@ def test_a_job_is_told_to_stop(watch: Watch, reason: Reason, error: type) -> Non
 
 
 def test_a_job_that_keeps_the_exception_gets_it_again(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=0.05, connections=())
+    watch.arm(JOB, 1, timeout_seconds=0.05, connections=())
     with contextlib.suppress(JobTimeout):
         wait_to_be_interrupted()
 
@@ -72,31 +78,32 @@ def test_a_job_that_keeps_the_exception_gets_it_again(watch: Watch) -> None:
     assert time.monotonic() - begun < 4 * REPEAT_SECONDS
 
 
-def test_a_word_for_another_claim_is_not_heard(watch: Watch) -> None:
-    watch.arm(2, timeout_seconds=LONG, connections=())
+@pytest.mark.parametrize("other", [named(JOB, 1), named(OTHER, 2)], ids=["claim", "job"])
+def test_a_word_for_another_attempt_is_not_heard(watch: Watch, other: dict[str, object]) -> None:
+    watch.arm(JOB, 2, timeout_seconds=LONG, connections=())
 
-    from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+    from_the_guard(watch.stop, Reason.CANCEL, **other)
     from_the_guard(watch.press)
 
     assert watch.reason is None
 
 
 def test_the_first_reason_stays(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=LONG, connections=())
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
     with contextlib.suppress(JobCancelled):
-        from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+        from_the_guard(watch.stop, Reason.CANCEL, **named(JOB, 1))
 
     with contextlib.suppress(JobCancelled):
-        from_the_guard(watch.stop, Reason.INTERRUPT, claim=1)
+        from_the_guard(watch.stop, Reason.INTERRUPT, **named(JOB, 1))
 
     assert watch.reason is Reason.CANCEL
 
 
 def test_after_the_job_nothing_is_raised(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=LONG, connections=())
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
     watch.disarm()
 
-    from_the_guard(watch.stop, Reason.CANCEL, claim=1)
+    from_the_guard(watch.stop, Reason.CANCEL, **named(JOB, 1))
     from_the_guard(watch.press)
     signal.raise_signal(signal.SIGALRM)
 
@@ -104,9 +111,9 @@ def test_after_the_job_nothing_is_raised(watch: Watch) -> None:
 
 
 def test_a_signal_meant_for_the_job_before_does_not_time_out_the_next(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=LONG, connections=())
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
     watch.disarm()
-    watch.arm(2, timeout_seconds=LONG, connections=())
+    watch.arm(JOB, 2, timeout_seconds=LONG, connections=())
 
     signal.raise_signal(signal.SIGALRM)
 
@@ -114,11 +121,11 @@ def test_a_signal_meant_for_the_job_before_does_not_time_out_the_next(watch: Wat
 
 
 def test_a_new_attempt_begins_without_the_last_ones_reason(watch: Watch) -> None:
-    watch.arm(1, timeout_seconds=0.05, connections=())
+    watch.arm(JOB, 1, timeout_seconds=0.05, connections=())
     with contextlib.suppress(JobTimeout):
         wait_to_be_interrupted()
     watch.disarm()
 
-    watch.arm(2, timeout_seconds=LONG, connections=())
+    watch.arm(JOB, 2, timeout_seconds=LONG, connections=())
 
     assert watch.reason is None

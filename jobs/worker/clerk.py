@@ -1,0 +1,91 @@
+"""The runner's third thread: what must not wait for the job that has the first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from uuid import UUID
+
+from jobs.lifecycle import announce
+from jobs.worker.batch import Batch
+from jobs.worker.ledger import Ledger
+from jobs.worker.pace import BATCH_SECONDS
+
+logger = logging.getLogger("jobs.worker")
+
+# So long after the last batch it sleeps until it is rung for.
+QUIET_SECONDS = 1.0
+
+
+class Clerk(threading.Thread):
+    """Breaks up each batch that is 50 ms old.
+
+    What is done is settled, what hasn't begun is given back, and only now others are told that the
+    job which is running has begun: what is shorter is told of once, at its end. The rows have said
+    `started` all the time.
+
+    Args:
+        ledger: This thread's own, and with it its database connection, opened at its first use.
+        worker_id: The JobWorker row.
+        worker_name: For the dashboard.
+    """
+
+    def __init__(self, ledger: Ledger, *, worker_id: UUID, worker_name: str) -> None:
+        super().__init__(name="clerk", daemon=True)
+        self._ledger = ledger
+        self._worker_id = worker_id
+        self._worker_name = worker_name
+        self._batch: Batch | None = None
+        self._attended: Batch | None = None
+        self._bell = threading.Event()
+        self._is_asleep = False
+
+    def watch(self, batch: Batch) -> None:
+        """Attend to `batch` when it is old enough; from the main thread."""
+        self._batch = batch
+        # Asleep or not it looks at the batch again before it waits: no lock, a batch is short.
+        if self._is_asleep:
+            self._bell.set()
+
+    def run(self) -> None:
+        """Be the thread; ends where PostgreSQL refuses what it settles, and the runner with it."""
+        while True:
+            self._attend(self._next())
+
+    def _next(self) -> Batch:
+        """Return the next batch that is 50 ms old."""
+        quiet_at = time.monotonic() + QUIET_SECONDS
+        while True:
+            batch, now = self._batch, time.monotonic()
+            if batch is not None and batch is not self._attended:
+                seconds = batch.opened_at + BATCH_SECONDS - now
+                if seconds <= 0:
+                    self._attended = batch
+                    return batch
+                quiet_at = now + QUIET_SECONDS
+                self._bell.wait(seconds)
+            elif now < quiet_at:
+                self._bell.wait(BATCH_SECONDS)
+            else:
+                self._is_asleep = True
+                if self._batch is batch:
+                    self._bell.wait()
+                self._is_asleep = False
+                quiet_at = time.monotonic() + QUIET_SECONDS
+            self._bell.clear()
+
+    def _attend(self, batch: Batch) -> None:
+        with batch.attending:
+            unbegun = batch.take_rest()
+            rans = batch.harvest()
+            if rans or unbegun:
+                try:
+                    self._ledger.record(rans, unbegun=unbegun)
+                except SystemExit:
+                    batch.keep(rans)
+                    raise
+            # Its end is told by the main thread, once we let go.
+            job = batch.running
+            if job is not None:
+                announce.started([job], worker_name=self._worker_name, worker_id=self._worker_id)
