@@ -17,6 +17,7 @@ class Sizes:
     rounds: int = 5
     one: int = 1_500  # dispatches of one round, one at a time
     many: int = 20_000  # and 1,000 a call
+    slices: int = 5  # of a round of dispatches, taken in turns
     drain_seconds: float = 4.0  # how long a drain is to take; the first one finds out how many
     first_drain: int = 1_000
     burn_ms: tuple[float, ...] = (1.0, 20.0)
@@ -31,9 +32,9 @@ class Sizes:
 
 
 TINY = Sizes(
-    rounds=1, one=20, many=2_000, drain_seconds=0.0, first_drain=60, burn_ms=(1.0,), waiting=20,
-    waiting_naive=4, idle=5, load_seconds=0.3,
-    queued=500, finished=1_000, memory=60, concurrency=(),
+    rounds=1, one=20, many=2_000, slices=2, drain_seconds=0.0, first_drain=60, burn_ms=(1.0,),
+    waiting=20, waiting_naive=4, idle=5, load_seconds=0.3, queued=500, finished=1_000, memory=60,
+    concurrency=(),
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from benchmarks.places import Place
 from benchmarks.rounds import Spread
 
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 0.2
 SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers")
 
 

@@ -58,17 +58,35 @@ def say(text: str) -> None:
 
 
 def in_turns(
-    label: str, turns: Mapping[str, Callable[[], float]], rounds: int
+    label: str,
+    turns: Mapping[str, Callable[[], float]],
+    rounds: int,
+    *,
+    slices: int = 1,
+    before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[float]]:
     """Take each turn once a round, forwards and backwards by turns.
 
     Whatever else the machine does, and whatever a turn leaves behind, falls on all alike.
+
+    Args:
+        label: What is measured, to be told.
+        turns: By system; each returns a rate or a time.
+        rounds: How often.
+        slices: A round's turns are taken so many times, and its value is their harmonic mean: the
+            rate of them all, where each slice does as much as the others.
+        before: What precedes each round.
     """
     values: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(rounds):
-        names = list(turns) if number % 2 == 0 else list(reversed(turns))
-        for name in names:
-            values[name].append(turns[name]())
+        before()
+        sliced: dict[str, list[float]] = {name: [] for name in turns}
+        for each in range(slices):
+            names = list(turns) if (number + each) % 2 == 0 else list(reversed(turns))
+            for name in names:
+                sliced[name].append(turns[name]())
+        for name in turns:
+            values[name].append(statistics.harmonic_mean(sliced[name]))
         told = "  ".join(f"{name} {shown(values[name][-1])}" for name in turns)
         say(f"{label} {number + 1}/{rounds}: {told}")
     return values

@@ -57,21 +57,24 @@ def subjects(bench: Bench, names: list[str]) -> list[Subject]:
 def measure(bench: Bench, systems: list[Subject]) -> None:
     """Measure dispatch, many, drain and idle latency."""
     sizes = bench.sizes
+    raw = {"raw": bench.machine.inserts_a_second}
+    turns: dict[str, Callable[[], float]]
 
-    def of_each(measured: Callable[[Subject], float]) -> dict[str, Callable[[], float]]:
-        return {each.name: partial(measured, each) for each in systems}
-
-    figures: tuple[tuple[str, str, str, dict[str, Callable[[], float]]], ...] = (
-        ("dispatch", "one", "jobs/s", of_each(partial(dispatch.one, count=sizes.one))),
-        ("dispatch", "many", "jobs/s", of_each(partial(dispatch.many, count=sizes.many))),
-        ("drain", "no-op", "jobs/s", {each.name: Drain(bench, each) for each in systems}),
-        ("idle", "p50", "ms", of_each(partial(p50, count=sizes.idle))),
+    for what, turns in (
+        ("one", raw | dispatch.ones(systems, sizes.one // sizes.slices)),
+        ("many", dispatch.manys(systems, sizes.many // sizes.slices)),
+    ):
+        before = partial(dispatch.warm, systems)
+        values = rounds.in_turns(
+            f"dispatch {what}", turns, sizes.rounds, slices=sizes.slices, before=before
+        )
+        bench.add(rounds.rows("dispatch", what, "jobs/s", values))
+    turns = raw | {each.name: Drain(bench, each) for each in systems}
+    bench.add(
+        rounds.rows("drain", "no-op", "jobs/s", rounds.in_turns("drain", turns, sizes.rounds))
     )
-    for figure, what, unit, turns in figures:
-        # Beside what is a commit a job.
-        raw = {} if what in {"many", "p50"} else {"raw": bench.machine.inserts_a_second}
-        values = rounds.in_turns(f"{figure} {what}", {**raw, **turns}, sizes.rounds)
-        bench.add(rounds.rows(figure, what, unit, values))
+    turns = {each.name: partial(p50, each, sizes.idle) for each in systems}
+    bench.add(rounds.rows("idle", "p50", "ms", rounds.in_turns("idle p50", turns, sizes.rounds)))
 
 
 def p50(subject: Subject, count: int) -> float:
@@ -81,7 +84,7 @@ def p50(subject: Subject, count: int) -> float:
 
 def main() -> int:
     options = parsed()
-    sizes = TINY if options.tiny else Sizes(many=5_000, idle=60)
+    sizes = TINY if options.tiny else Sizes(many=10_000, idle=60)
     bench = Bench(dataclasses.replace(sizes, rounds=options.rounds or sizes.rounds))
     about = bench.machine.about()
     try:
