@@ -77,7 +77,7 @@ def _rows() -> list[str]:
     ]
     rows += [
         f"attempt {attempt.job_id} {attempt.number} {attempt.outcome} {attempt.message}"
-        for attempt in JobAttempt.objects.order_by("id")[:50]
+        for attempt in JobAttempt.objects.order_by("ended_at")[:50]
     ]
     rows += [
         f"worker {worker.name} {worker.pid} heartbeat={worker.heartbeat_at} "
