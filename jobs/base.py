@@ -122,23 +122,14 @@ class BaseJob:
         tags: tuple[str, ...] = (),
         created_by: Any = None,
     ) -> list[JobStatus]:
-        """Make a job for each of `params`, all or none, in one statement; else as `dispatch`."""
+        """Make a job for each of `params`, all or none, a thousand at once; else as `dispatch`."""
         if "spec" not in cls.__dict__:
             raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
         created_by_id = getattr(created_by, "pk", created_by)
-        return create.dispatch(
-            [
-                Request(
-                    spec=cls.spec,
-                    params=each,
-                    queue=queue,
-                    run_at=run_at,
-                    tags=tags,
-                    created_by_id=created_by_id,
-                )
-                for each in params
-            ]
+        request = Request(
+            spec=cls.spec, queue=queue, run_at=run_at, tags=tags, created_by_id=created_by_id
         )
+        return create.dispatch_many(request, params)
 
     @property
     def job_id(self) -> UUID:

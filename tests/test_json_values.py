@@ -45,7 +45,8 @@ def test_a_quick_look_takes_what_has_no_fault(value: Any) -> None:
 
     if text is not None:
         assert not list(json_values.faults(value))
-        assert text == json_values.dump(value)
+        assert json.loads(text) == json.loads(json_values.dump(value))
+        assert "\n" not in text
     else:
         # Only of a backslash before these letters it can't be sure.
         assert list(json_values.faults(value)) or "u0000" in json_values.dump(value)

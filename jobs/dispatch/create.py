@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from django.utils import timezone
 
 from jobs import conf
+from jobs.broker import push as broker_push
+from jobs.broker.push import Entry
 from jobs.dispatch import insert, outbox
 from jobs.dispatch.insert import Draft, Terms
 from jobs.errors import InvalidOption, ParamsTooLarge, UnknownQueue
 from jobs.models import JobStatus
 from jobs.models.job_status import new_job_id
 from jobs.spec import MAX_TAG_LENGTH, MAX_TAGS, JobSpec, are_tags
+from jobs.statuses import Status
 
 logger = logging.getLogger("jobs.dispatch")
 
@@ -41,15 +44,46 @@ class Request:
 
 
 def dispatch(requests: Sequence[Request]) -> list[JobStatus]:
-    """Make jobs in the caller's transaction; once it commits they are pushed.
+    """Make jobs in the caller's transaction, all or none; once it commits they are pushed.
+
+    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. One
+    statement and one push for each thousand.
 
     Raises:
-        DispatchError: As `create`; then there is no row.
+        InvalidParams: With every fault of the first request that has any; then there is no row.
+        ParamsTooLarge: The params exceed JOBS["MAX_PARAMS_BYTES"].
+        UnknownQueue: No such queue in RQ_QUEUES.
+        InvalidOption: `run_at` or `tags` make no sense.
     """
-    jobs = create(requests)
+    return _dispatch((request, request.params) for request in requests)
+
+
+def dispatch_many(request: Request, params: Iterable[Mapping[str, Any]]) -> list[JobStatus]:
+    """Make a job for each of `params`, and else as `request` says; its own are none of them.
+
+    Raises:
+        DispatchError: As `dispatch`.
+    """
+    return _dispatch((request, each) for each in params)
+
+
+def _dispatch(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[JobStatus]:
+    drafts = _drafts(wishes)
+    jobs = insert.rows(drafts)
     _log(jobs)
-    outbox.push_on_commit(jobs)
+    made = zip(drafts, jobs, strict=True)
+    outbox.push_on_commit(
+        [_entry(draft, job) for draft, job in made if job.status == Status.QUEUED]
+    )
     return jobs
+
+
+def _entry(draft: Draft, job: JobStatus) -> Entry:
+    if draft.terms.spec.params.redact:
+        return outbox.entry_of(job)
+    # The same, of the JSON that was written for the row.
+    data = broker_push.described(job.job_class, draft.params_json)
+    return Entry(draft.id_text, job.queue, job.claim, data, job.created_at)
 
 
 def _log(jobs: Sequence[JobStatus]) -> None:
@@ -63,50 +97,31 @@ def _log(jobs: Sequence[JobStatus]) -> None:
         logger.info("created %d more jobs", len(jobs) - LOGGED_ONE_BY_ONE)
 
 
-def create(requests: Sequence[Request]) -> list[JobStatus]:
-    """Insert one row for each request, all or none, in one statement for each thousand.
-
-    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. Pushes
-    nothing: that is `dispatch`'s.
-
-    Raises:
-        InvalidParams: With every fault of the first request that has any.
-        ParamsTooLarge: The params exceed JOBS["MAX_PARAMS_BYTES"].
-        UnknownQueue: No such queue in RQ_QUEUES.
-        InvalidOption: `run_at` or `tags` make no sense.
-    """
-    return insert.rows(_drafts(requests))
-
-
 def check(request: Request) -> None:
-    """Raise what `create` would raise for this request; make nothing."""
-    _drafts([request])
+    """Raise what `dispatch` would raise for this request; make nothing."""
+    _drafts([(request, request.params)])
 
 
-def _drafts(requests: Sequence[Request]) -> list[Draft]:
+def _drafts(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[Draft]:
+    limit_bytes = conf.current().max_params_bytes
     drafts: list[Draft] = []
     before, terms = None, None
-    for request in requests:
-        params, params_json = _params(request)
+    for request, raw in wishes:
+        params, params_json = request.spec.params.written(raw)
+        size_bytes = len(params_json.encode())
+        if size_bytes > limit_bytes:
+            raise ParamsTooLarge(request.spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
         if before is None or terms is None or not _is_alike(request, before):
             terms = _terms(request)
         before = request
-        drafts.append(Draft(new_job_id(), params, params_json, terms))
+        job_id = new_job_id()
+        drafts.append(Draft(job_id, str(job_id), params, params_json, terms))
     return drafts
 
 
-def _params(request: Request) -> tuple[dict[str, Any], str]:
-    spec, limit_bytes = request.spec, conf.current().max_params_bytes
-    params, text = spec.params.written(request.params)
-    size_bytes = len(text.encode())
-    if size_bytes > limit_bytes:
-        raise ParamsTooLarge(spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
-    return params, text
-
-
 def _is_alike(one: Request, other: Request) -> bool:
-    """Whether two requests differ in their params at most; those of a dispatch_many never do."""
-    return (
+    """Whether two requests differ in their params at most."""
+    return one is other or (
         one.spec is other.spec
         and one.queue == other.queue
         and one.run_at == other.run_at
@@ -121,7 +136,7 @@ def _terms(request: Request) -> Terms:
     spec = request.spec
     run_at, wait_seconds = _when(request.run_at)
     return Terms(
-        job_class=spec.name,
+        spec=spec,
         queue=_queue(request),
         max_attempts=spec.max_attempts or conf.current().max_attempts,
         tags=_tags(request),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models.base import ModelState
 
 from jobs.models import JobStatus, clock
+from jobs.spec import JobSpec
 
 # Of one statement; the params of a thousand jobs may be a gigabyte, which none would hold.
 MAX_ROWS = 1_000
@@ -25,7 +26,7 @@ MAX_CHARACTERS = 16 * 1024 * 1024
 class Terms:
     """What rows have in common beside their params; many share one."""
 
-    job_class: str
+    spec: JobSpec
     queue: str
     max_attempts: int
     tags: tuple[str, ...]
@@ -36,11 +37,11 @@ class Terms:
     wait_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A row before it is inserted."""
 
     job_id: UUID
+    id_text: str
     params: dict[str, Any]
     params_json: str  # the same, compact: no line break stands in it
     terms: Terms
@@ -77,41 +78,30 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield drafts[begin:]
 
 
-def _inserted(drafts: Sequence[Draft]) -> Iterable[JobStatus]:
+def _inserted(drafts: Sequence[Draft]) -> list[JobStatus]:
     # One alone costs less as the plain statement that it is.
     return [_insert_one(drafts[0])] if len(drafts) == 1 else _insert_many(drafts)
 
 
 def _insert_one(draft: Draft) -> JobStatus:
-    terms = draft.terms
-    values = {
-        "id": draft.job_id,
-        "job_class": terms.job_class,
-        "queue": terms.queue,
-        "params": draft.params_json,
-        "max_attempts": terms.max_attempts,
-        "tags": list(terms.tags),
-        "created_by_id": terms.created_by_id,
-        "schedule": terms.schedule,
-        "logical_time": terms.logical_time,
-        "run_at": terms.run_at,
-        "wait_seconds": terms.wait_seconds,
-    }
+    values = {"id": draft.id_text, "params": draft.params_json, **_columns(draft.terms)}
     with connection.cursor() as cursor:
-        cursor.execute(_one(clock.NOW), values)
-        return _job(draft, _Moments(*cursor.fetchone()))
+        is_timed = draft.terms.run_at is not None or draft.terms.wait_seconds is not None
+        cursor.execute(_one(clock.NOW, is_timed=is_timed), values)
+        shared = _shared(draft.terms, _Moments(*cursor.fetchone()))
+    return _job(draft, shared)
 
 
-def _insert_many(drafts: Sequence[Draft]) -> Iterator[JobStatus]:
+def _insert_many(drafts: Sequence[Draft]) -> list[JobStatus]:
     terms_by_id = {id(draft.terms): draft.terms for draft in drafts}
     numbers = {identity: number for number, identity in enumerate(terms_by_id)}
     values = {
-        "ids": ",".join([str(draft.job_id) for draft in drafts]),
+        "ids": ",".join([draft.id_text for draft in drafts]),
         "params": "\n".join([draft.params_json for draft in drafts]),
         "numbers": ",".join([str(numbers[id(draft.terms)]) for draft in drafts]),
         "terms": json.dumps(
             [
-                {name: getattr(terms, name) for name in Terms.__slots__} | {"number": number}
+                {"number": number, **_columns(terms)}
                 for number, terms in enumerate(terms_by_id.values())
             ],
             default=str,
@@ -120,55 +110,61 @@ def _insert_many(drafts: Sequence[Draft]) -> Iterator[JobStatus]:
     with connection.cursor() as cursor:
         cursor.execute(_many(clock.NOW), values)
         moments = {number: _Moments(*found) for number, *found in cursor.fetchall()}
-    first_by_terms: dict[int, JobStatus] = {}
-    for draft in drafts:
-        identity = id(draft.terms)
-        first = first_by_terms.get(identity)
-        if first is None:
-            first = first_by_terms[identity] = _job(draft, moments[numbers[identity]])
-            yield first
-        else:
-            yield _like(first, draft)
+    shared_by_terms = {
+        identity: _shared(terms, moments[numbers[identity]])
+        for identity, terms in terms_by_id.items()
+    }
+    return [_job(draft, shared_by_terms[id(draft.terms)]) for draft in drafts]
 
 
-def _job(draft: Draft, moments: _Moments) -> JobStatus:
-    terms = draft.terms
-    job = JobStatus(
-        id=draft.job_id,
-        job_class=terms.job_class,
-        queue=terms.queue,
-        params=draft.params,
-        status=moments.status,
-        max_attempts=terms.max_attempts,
-        created_at=moments.created_at,
-        updated_at=moments.created_at,
-        due_at=moments.due_at,
-        tags=list(terms.tags),
-        created_by_id=terms.created_by_id,
-        schedule=terms.schedule,
-        logical_time=terms.logical_time,
-    )
-    job.__dict__["_state"] = _stored()
-    return job
+def _columns(terms: Terms) -> dict[str, Any]:
+    return {
+        "job_class": terms.spec.name,
+        "queue": terms.queue,
+        "max_attempts": terms.max_attempts,
+        "tags": list(terms.tags),
+        "created_by_id": terms.created_by_id,
+        "schedule": terms.schedule,
+        "logical_time": terms.logical_time,
+        "run_at": terms.run_at,
+        "wait_seconds": terms.wait_seconds,
+    }
 
 
-def _like(first: JobStatus, draft: Draft) -> JobStatus:
+def _shared(terms: Terms, moments: _Moments) -> dict[str, Any]:
+    """Return what the instances of rows with these terms have in common, tags aside."""
+    return _defaults() | {
+        "job_class": terms.spec.name,
+        "queue": terms.queue,
+        "status": moments.status,
+        "max_attempts": terms.max_attempts,
+        "created_at": moments.created_at,
+        "updated_at": moments.created_at,
+        "due_at": moments.due_at,
+        "created_by_id": terms.created_by_id,
+        "schedule": terms.schedule,
+        "logical_time": terms.logical_time,
+    }
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return {field.attname: field.get_default() for field in JobStatus._meta.concrete_fields}
+
+
+def _job(draft: Draft, shared: dict[str, Any]) -> JobStatus:
     # As Django makes one that it unpickles: JobStatus() would be the dearest part of a job of many.
     job = JobStatus.__new__(JobStatus)
-    job.__dict__ = first.__dict__ | {
+    state = ModelState()
+    state.adding, state.db = False, DEFAULT_DB_ALIAS
+    job.__dict__ = {
+        "_state": state,
+        **shared,
         "id": draft.job_id,
         "params": draft.params,
         "tags": list(draft.terms.tags),
-        "_state": _stored(),
     }
     return job
-
-
-def _stored() -> ModelState:
-    state = ModelState()
-    state.adding = False
-    state.db = connection.alias
-    return state
 
 
 _COLUMNS = """
@@ -179,11 +175,14 @@ _COLUMNS = """
 
 
 @cache
-def _one(now: str) -> str:
-    due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
+def _one(now: str, *, is_timed: bool) -> str:
+    due_at, status = now, "'queued'"
+    if is_timed:  # a third of the server's work, for those few that need it
+        due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
+        status = _status(now, due_at)
     return f"""
         INSERT INTO job_statuses ({_COLUMNS}) VALUES (
-            %(id)s, %(job_class)s, %(queue)s, %(params)s::jsonb, {_status(now, due_at)},
+            %(id)s, %(job_class)s, %(queue)s, %(params)s::jsonb, {status},
             0, %(max_attempts)s, 0, 0, 0, {now}, {now}, {due_at}, '', '', '', %(tags)s::text[], '',
             %(created_by_id)s, %(schedule)s, %(logical_time)s)
         RETURNING created_at, due_at, status

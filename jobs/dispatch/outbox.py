@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -28,44 +28,47 @@ PUSHED = ("id", "queue", "claim", "job_class", "params", "created_at")
 
 def entry_of(job: JobStatus) -> Entry:
     """Return what Redis is told of `job`: id and claim; redacted params for the dashboard."""
+    shown = registry.shown_params(job.job_class, job.params)
     return Entry(
-        job_id=job.id,
+        job_id=str(job.id),
         queue=job.queue,
         claim=job.claim,
-        job_class=job.job_class,
-        params=registry.shown_params(job.job_class, job.params),
+        data=broker_push.description(job.job_class, shown),
         created_at=job.created_at,
     )
 
 
-def push_on_commit(jobs: Sequence[JobStatus]) -> None:
-    """Push those of `jobs` that are queued once the caller's transaction commits.
+def entries_of(jobs: Iterable[JobStatus]) -> list[Entry]:
+    """Return the entries of those of `jobs` that are queued."""
+    return [entry_of(job) for job in jobs if job.status == Status.QUEUED]
 
-    The jobs of one transaction go in one pipeline (one for each savepoint that made some).
-    Outside a transaction they are pushed at once. Never raises for Redis: the relay pushes what
-    is missing.
+
+def push_on_commit(entries: Sequence[Entry]) -> None:
+    """Push `entries` once the caller's transaction commits.
+
+    Those of one transaction go together (those of each savepoint that made some). Outside a
+    transaction they are pushed at once. Never raises for Redis: the relay pushes what is missing.
     """
-    queued = [job for job in jobs if job.status == Status.QUEUED]
-    if not queued:
+    if not entries:
         return
     if not connection.in_atomic_block:
-        push(queued)
+        _push(entries)
         return
     waiting = _batch_of_this_savepoint()
     if waiting is None:
-        transaction.on_commit(_Batch(list(queued)), robust=True)
+        transaction.on_commit(_Batch(list(entries)), robust=True)
     else:
-        waiting.jobs.extend(queued)
+        waiting.entries.extend(entries)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """The commit hook: the jobs to push when this savepoint survives."""
+    """The commit hook: what to push when this savepoint survives."""
 
-    jobs: list[JobStatus]
+    entries: list[Entry]
 
     def __call__(self) -> None:
-        push(self.jobs)
+        _push(self.entries)
 
 
 def _batch_of_this_savepoint() -> _Batch | None:
@@ -88,16 +91,22 @@ def push(jobs: Sequence[JobStatus], *, at_head: bool = False, may_wait: bool = F
     """
     if breaker.is_open:
         return False
+    return _push([entry_of(job) for job in jobs], at_head=at_head, may_wait=may_wait)
+
+
+def _push(entries: Sequence[Entry], *, at_head: bool = False, may_wait: bool = False) -> bool:
+    if breaker.is_open:
+        return False
     redis = client.for_work() if may_wait else client.for_push()
     try:
-        broker_push.push(redis, [entry_of(job) for job in jobs], at_head=at_head)
+        broker_push.push(redis, entries, at_head=at_head)
     except client.Unreachable as error:
         breaker.trip()
         logger.warning(
             "Redis is unreachable: the relay will push %d job(s) later (%s)",
-            len(jobs),
+            len(entries),
             error,
-            extra={"job_ids": [str(job.id) for job in jobs[:20]]},
+            extra={"job_ids": [entry.job_id for entry in entries[:20]]},
         )
         return False
     return True

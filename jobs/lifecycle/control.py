@@ -69,7 +69,7 @@ def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
         rows = JobStatus.objects.filter(id__in=moved).only(*outbox.PUSHED, "status")
         jobs = list(rows.order_by("id"))
         outbox.withdraw_on_commit(jobs)
-        outbox.push_on_commit(jobs)
+        outbox.push_on_commit(outbox.entries_of(jobs))
     return jobs
 
 

@@ -17,9 +17,7 @@ NAME = "worker-1"
 
 
 def entry_of(job_id: UUID, queue: str) -> push.Entry:
-    return push.Entry(
-        job_id=job_id, queue=queue, claim=1, job_class="Echo", params={}, created_at=MOMENT
-    )
+    return push.Entry(job_id=str(job_id), queue=queue, claim=1, data=b"", created_at=MOMENT)
 
 
 def push_one(redis: Redis) -> None:

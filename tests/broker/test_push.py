@@ -19,11 +19,10 @@ MOMENT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 def entries(numbers: range, queue: str = "high") -> list[Entry]:
     return [
         Entry(
-            job_id=UUID(int=number),
+            job_id=str(UUID(int=number)),
             queue=queue,
-            claim=number,
-            job_class="Echo",
-            params={"value": "x"},
+            claim=number // 3,  # some have theirs in common
+            data=push.description("Echo", {"value": number}),
             created_at=MOMENT,
         )
         for number in numbers
@@ -39,12 +38,12 @@ def test_an_entry_is_a_place_in_the_list_a_hash_and_a_token(redis: Redis) -> Non
 
     assert redis.lrange(keys.queue("high"), 0, -1) == ids(range(7, 8))
     assert redis.hgetall(keys.entry(UUID(int=7))) == {
-        b"data": b'["Echo", null, [], {"value": "x"}]',
+        b"data": b'["Echo",null,[],{"value": 7}]',
         b"status": b"queued",
         b"origin": b"high",
         b"created_at": b"2026-11-24T12:30:00.000000Z",
         b"enqueued_at": b"2026-11-24T12:30:00.000000Z",
-        b"claim": b"7",
+        b"claim": b"2",
     }
     assert redis.lrange(keys.wake("high"), 0, -1) == [b"1"]
     assert redis.smembers(keys.QUEUES) == {b"rq:queue:high"}
@@ -59,7 +58,10 @@ def test_thousands_keep_their_order_at_either_end(redis: Redis, end: str, order:
 
     expected = [one for word in order.split() for one in ids(numbers[word])]
     assert redis.lrange(keys.queue("high"), 0, -1) == expected
-    assert redis.hget(keys.entry(UUID(int=2_501)), "claim") == b"2501"
+    for number in (0, 1, 2, 3, 4, 1_000, 2_501):
+        entry = redis.hgetall(keys.entry(UUID(int=number)))
+        assert (entry[b"claim"], number) == (str(number // 3).encode(), number)
+        assert entry[b"data"] == push.description("Echo", {"value": number})
 
 
 def test_each_queue_gets_its_own_in_order(redis: Redis) -> None:

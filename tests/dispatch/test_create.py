@@ -61,7 +61,7 @@ def test_what_the_caller_gets_is_the_whole_row(redis: Redis) -> None:
         Request(spec=jobs.Echo.spec, run_at=timedelta(seconds=90), tags=("a",)),
         Request(spec=jobs.Echo.spec, schedule="nightly", logical_time=run_at),
     ]
-    made = [*create.create(wishes), *(create.create([wish])[0] for wish in wishes)]
+    made = [*create.dispatch(wishes), *(create.dispatch([wish])[0] for wish in wishes)]
 
     assert [job.status for job in made] == [*["queued"] * 3, *["scheduled"] * 2, "queued"] * 2
     for job in made:
@@ -91,7 +91,7 @@ def test_large_params_are_spread_over_statements(
     sizes = [10, 2_000, 400, 400, 400, 10]  # [10], [2_000], [400, 400], [400, 10]
 
     with django_assert_num_queries(4):
-        made = create.create(
+        made = create.dispatch(
             [Request(spec=jobs.Echo.spec, params={"value": "x" * size}) for size in sizes]
         )
 
