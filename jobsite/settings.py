@@ -62,7 +62,7 @@ if IN_PRODUCTION:
 # --- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "jobs.apps.JobsConfig",  # before django_rq: its commands stand in for django_rq's
-    "django.contrib.admin",
+    "jobsite.apps.AdminConfig",  # django.contrib.admin, without its pages in workers
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

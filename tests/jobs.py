@@ -21,6 +21,7 @@ import psutil
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
+from django.urls import reverse
 
 from jobs.base import BaseJob
 from jobs.errors import Cancel, Snooze
@@ -139,6 +140,17 @@ class CollectGarbage(BaseJob):
     def _perform(self) -> Any:
         gc.collect()
         return {"pid": os.getpid()}
+
+
+class TellAddress(BaseJob):
+    """Return a page's address, as a job that writes e-mails does."""
+
+    max_attempts = 1
+
+    view: str
+
+    def _perform(self) -> Any:
+        return reverse(self.view)
 
 
 class TellModules(BaseJob):
