@@ -71,9 +71,15 @@ def test_every_public_name_is_documented(path: Path) -> None:
 
 def writes_status(text: str) -> bool:
     raw = re.findall(r"UPDATE job_statuses\b.*?\bSET\b(.*?)\b(?:FROM|WHERE)\b", text, re.DOTALL)
-    by_orm = re.findall(r"\.update\(([^()]*(?:\([^()]*\(?[^()]*\)?[^()]*\)[^()]*)*)\)", text)
+    by_orm = [
+        keyword.arg
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".update")
+        for keyword in node.keywords
+    ]
     return (
-        any(re.search(r"\bstatus\s*=", part) for part in (*raw, *by_orm))
+        any(re.search(r"\bstatus\s*=", part) for part in raw)
+        or "status" in by_orm
         or re.search(r"\bjob\.status\s=\s", text) is not None
     )
 
