@@ -72,16 +72,23 @@ local ids, executions, running, entries, gone = {}, {}, {}, {}, {}
 local done = {finished = {}, failed = {}}
 local lacking = {}
 for number, job in ipairs(head.ended) do
-  ids[number] = job[1]
   executions[number] = job[1] .. ':' .. job[3]
   entries[number] = EXECUTION .. executions[number]
   add(running, job[2], executions[number])
+  local seen = redis.call('HMGET', ENTRY .. job[1], 'claim', 'data')
+  if (tonumber(seen[1]) or 0) > job[3] then
+    -- It was pushed again before we could say this, and perhaps claimed: that is to be seen.
+    job[4] = 'queued'
+  else
+    ids[#ids + 1] = job[1]
+    if full or job[4] == 'gone' then gone[#gone + 1] = ENTRY .. job[1] end
+  end
   if done[job[4]] then
     add(done[job[4]], job[2], head[job[4]], job[1])
+    if not seen[2] then lacking[#lacking + 1] = job[1] end
   end
-  if full or job[4] == 'gone' then gone[#gone + 1] = ENTRY .. job[1] end
 end
-redis.call('HDEL', CLAIMS, unpack(ids))
+if #ids > 0 then redis.call('HDEL', CLAIMS, unpack(ids)) end
 each('ZREM', STARTED, running)
 redis.call('SREM', EXECUTIONS, unpack(executions))
 redis.call('DEL', unpack(entries))
@@ -105,7 +112,6 @@ for _, job in ipairs(head.ended) do
     end
     redis.call('EXPIREAT', entry, until_)
     redis.call('EXPIREAT', results, until_)
-    if redis.call('HEXISTS', entry, 'data') == 0 then lacking[#lacking + 1] = job[1] end
   end
 end
 each('ZADD', FINISHED, done.finished)

@@ -192,6 +192,22 @@ def test_of_what_is_given_back_the_entry_stays(redis: Redis) -> None:
     assert claim.held(redis, WORKER) == {}
 
 
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.RETRYING, Status.QUEUED])
+def test_what_was_pushed_again_meanwhile_is_left_as_it_is(redis: Redis, status: Status) -> None:
+    [job_id] = pushed(redis)
+    take(redis)
+    start(redis, job_id)
+    redis.hset(keys.entry(job_id), mapping={"claim": 2, "status": "queued"})
+    redis.rpush(keys.queue("high"), str(job_id))
+    take(redis)
+
+    registries.record_end(redis, worker_name=NAME, worker_id=WORKER, ended=[end(job_id, status)])
+
+    assert redis.hmget(keys.entry(job_id), "claim", "status") == [b"2", b"queued"]
+    assert claim.held(redis, WORKER) == {str(job_id): "high"}
+    assert not redis.exists(keys.started("high"), keys.finished("high"), keys.execution(job_id, 1))
+
+
 def test_a_server_that_has_forgotten_the_scripts_is_sent_them_again(redis: Redis) -> None:
     ids = pushed(redis, 2)
     take(redis)
