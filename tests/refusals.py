@@ -12,19 +12,22 @@ DIE = "PERFORM pg_terminate_backend(pg_backend_pid())"
 
 
 @contextmanager
-def refused(condition: str, *, by: str = RAISE) -> Iterator[None]:
+def refused(
+    condition: str, *, by: str = RAISE, when: str = "INSERT ON job_attempts"
+) -> Iterator[None]:
     """Within, the attempts for which this holds can't be recorded: `NEW.outcome = 'failed'`.
 
     Args:
         condition: What a trigger may ask.
         by: A statement in PL/pgSQL.
+        when: Another statement than that of a record.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"""
             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN {by}; RETURN NEW; END $$""")
         cursor.execute(f"""
-            CREATE TRIGGER refuse BEFORE INSERT ON job_attempts
+            CREATE TRIGGER refuse BEFORE {when}
             FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()""")
     try:
         yield

@@ -31,6 +31,8 @@ class Outage:
         log: Where to say it.
     """
 
+    trouble = "doesn't answer%s, waiting for it"
+
     def __init__(self, server: str, *, who: str, log: logging.Logger) -> None:
         self._server = server
         self._who = who
@@ -90,9 +92,26 @@ class Outage:
         self._said_at, self._is_said = now, True
         seconds = now - (self._began_at or now)
         since = f" for {seconds:.0f} s" if seconds >= 1 else ""
-        self._log.warning(
-            "%s: %s doesn't answer%s, waiting for it: %s", self._who, self._server, since, why
-        )
+        trouble = self.trouble % since
+        self._log.warning("%s: %s %s: %s", self._who, self._server, trouble, why)
+
+
+class Refusal(Outage):
+    """A server that answers, and says no: to a trigger's taste, or for want of a column.
+
+    It ends when nothing was refused for a while: who asks for something else is answered.
+    """
+
+    trouble = "refuses what it is asked%s, a person is needed"
+    _failed_at = 0.0
+
+    def failed(self, error: Exception) -> float:
+        """Note a refusal. Returns how many seconds to wait before anything is asked again."""
+        if time.monotonic() - self._failed_at > 2 * CAP_SECONDS:
+            self._began_at = None
+        seconds = super().failed(error)
+        self._failed_at = time.monotonic() + seconds
+        return seconds
 
 
 class Tries:
@@ -126,10 +145,13 @@ class Outages:
     def __init__(self, who: str, *, log: logging.Logger) -> None:
         self.postgresql = Outage("PostgreSQL", who=who, log=log)
         self.redis = Outage("Redis", who=who, log=log)
+        self.refusal = Refusal("PostgreSQL", who=who, log=log)
 
     def of(self, error: Exception) -> Outage:
         """Return the outage that `error` belongs to."""
-        return self.redis if isinstance(error, Unreachable) else self.postgresql
+        if isinstance(error, Unreachable):
+            return self.redis
+        return self.postgresql if is_postgresql_away(error) else self.refusal
 
 
 def is_postgresql_away(error: BaseException) -> bool:

@@ -130,6 +130,25 @@ def test_each_error_belongs_to_its_server(clock, caplog):
 
     assert outages.of(Unreachable("down")) is outages.redis
     assert outages.of(gone()) is outages.postgresql
+    assert outages.of(ProgrammingError("no such column")) is outages.refusal
+
+
+def test_a_refusal_has_its_own_words_and_growing_pauses(clock, caplog):
+    refusal = Outages("Runner 1", log=log).refusal
+
+    pauses = []
+    for _ in range(60):
+        pauses.append(refusal.failed(ProgrammingError("no such column")))
+        clock.now += pauses[-1]
+    clock.now += 60
+    again = refusal.failed(ProgrammingError("no such column"))
+
+    assert caplog.messages[0] == (
+        "Runner 1: PostgreSQL refuses what it is asked, a person is needed: no such column"
+    )
+    assert len(caplog.messages) < 8
+    assert pauses[0] <= FIRST_SECONDS < CAP_SECONDS / 2 <= pauses[-1]
+    assert again <= FIRST_SECONDS
 
 
 def test_what_is_refused_is_tried_a_few_times_and_what_is_away_without_end(postgresql, clock):

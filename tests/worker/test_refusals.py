@@ -59,3 +59,17 @@ def test_a_keeper_whose_settlement_is_refused_does_what_comes_next(workers: Work
 
     # By the heartbeat, which finds that nobody runs it.
     wait.until_status(first, "retrying")
+
+
+def test_a_start_that_is_refused_is_said_and_tried_again_with_pauses(workers: Workers) -> None:
+    worker = workers.start("default")
+    wait.until_status(jobs.Echo.dispatch(), "completed")
+
+    with refused("NEW.status = 'started'", when="UPDATE ON job_statuses"):
+        job = jobs.Echo.dispatch()
+        worker.until_said("PostgreSQL refuses what it is asked, a person is needed")
+        job.refresh_from_db()
+        assert (job.status, job.claim) == ("queued", 0)
+        assert "doesn't answer" not in worker.log
+
+    wait.until_status(job, "completed")
