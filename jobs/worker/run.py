@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, reset_queries, transaction
 
 from jobs import registry
@@ -57,7 +58,8 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
         settled = None
         outcome = _outcome(job, error, watch)
         context.flush()  # how far it was when it failed
-    reset_queries()  # with DEBUG on Django keeps every statement
+    if settings.DEBUG:
+        reset_queries()  # Django keeps every statement
     return Ran(job=job, settlement=_settlement(job, outcome, began_at, memory), settled=settled)
 
 

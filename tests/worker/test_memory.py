@@ -50,6 +50,21 @@ def test_what_an_earlier_attempt_held_is_not_counted() -> None:
     in_a_child(body)
 
 
+def test_of_a_batch_what_held_much_is_not_counted_in_the_next() -> None:
+    def body() -> bool:
+        peak = PeakMemory()
+        peak.begin()
+        small = peak.of_attempt() or 0
+        peak.begin_next()
+        hold(LARGE)
+        large = peak.of_attempt() or 0
+        peak.begin_next()
+        after = peak.of_attempt() or 0
+        return large - small > LARGE / 2 and 0 < after < small + 2 * memory.SLACK_BYTES
+
+    in_a_child(body)
+
+
 def test_where_the_mark_cannot_be_reset_a_peak_is_told_only_above_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
