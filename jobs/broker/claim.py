@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from jobs import conf
 from jobs.broker import keys, registries, scripts
@@ -119,7 +119,7 @@ def take(
     ended: Sequence[Ended] = (),
     worker_name: str = "",
 ) -> Taken:
-    """Take up to `count` ids from the heads of `queues`, the first queue first.
+    """Take up to `count` ids from the heads of `queues`, the first queue first: one round trip.
 
     Takes nothing while workers are suspended (`manage.py rqsuspend`). The ids stay in the
     worker's claims until they are told of, or `forget` or `put_back`: after its death they can be
@@ -133,22 +133,51 @@ def take(
         ended: Attempts of which the dashboard is told in the same round trip.
         worker_name: Of the worker that `ended` belong to.
     """
+    call = _call(queues, worker_id, count)
+    return _taken(client, call, _take_and_tell(client, call, ended, worker_name, worker_id))
+
+
+def take_when_pushed(
+    client: Redis, queues: Sequence[str], worker_id: UUID, *, count: int, seconds: float
+) -> Taken:
+    """Wait until something is pushed, at most `seconds` (at least 0.01), then `take`.
+
+    One round trip: sent together, since while Redis holds the wait back it holds the rest of this
+    connection as well.
+    """
+    call = _call(queues, worker_id, count)
+    with client.pipeline(transaction=False) as pipe:
+        pipe.blpop([keys.wake(queue) for queue in queues], timeout=seconds)
+        pipe.evalsha(call.script.sha, *call.words)
+        _, taken = pipe.execute(raise_on_error=False)
+    if isinstance(taken, NoScriptError):
+        taken = scripts.run(client, call)
+    elif isinstance(taken, Exception):
+        raise taken
+    return _taken(client, call, taken)
+
+
+def _call(queues: Sequence[str], worker_id: UUID, count: int) -> Call:
     key_list = [keys.claims(worker_id)]
     for queue in queues:
         key_list += [keys.queue(queue), keys.wake(queue)]
     key_list += [keys.SUSPENDED, keys.ODD]
-    call = Call(script=_TAKE, keys=key_list, args=[count, *queues])
+    return Call(script=_TAKE, keys=key_list, args=[count, *queues])
+
+
+def _taken(client: Redis, call: Call, answer: Any) -> Taken:
+    """Return what an answer says; where it holds nothing but oddities, take again."""
     count_aside, first = 0, list[bytes]()  # of the latter queue and start in turns
     try:
         for _ in range(MAX_ODD):
-            raw, odd, more = _take_and_tell(client, call, ended, worker_name, worker_id)
-            ended = ()
+            raw, odd, more = answer
             count_aside += len(odd) // 2
             first += odd[: 2 * _SAID - len(first)]
             if raw or not odd:
                 texts = [item.decode() for item in raw]
                 entries = list(zip(texts[::2], texts[1::2], strict=True))
                 return Taken(entries=entries, more=bool(more))
+            answer = scripts.run(client, call)
         return Taken(more=True)
     finally:
         # Once for all of them, and also when Redis has gone away meanwhile.
@@ -191,11 +220,6 @@ def _tell_aside(count: int, first: Sequence[bytes]) -> None:
         count,
         "; ".join(said),
     )
-
-
-def wait(client: Redis, queues: Sequence[str], *, seconds: float) -> None:
-    """Return when something was pushed to one of `queues`, or after `seconds` (at least 0.01)."""
-    client.blpop([keys.wake(queue) for queue in queues], timeout=seconds)
 
 
 def forget(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:

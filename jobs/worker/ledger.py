@@ -72,6 +72,10 @@ class Ledger:
         untold, self._untold = self._untold, []
         return untold
 
+    def keep(self, words: Sequence[Ended]) -> None:
+        """Put back words that couldn't be told; telling twice does no harm."""
+        self._untold[:0] = words
+
     def tell_now(self) -> None:
         """Tell the dashboard: one round trip, none where there is nothing to tell."""
         announce.show(self.words(), worker_name=self._worker_name, worker_id=self._worker_id)

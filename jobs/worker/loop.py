@@ -22,7 +22,7 @@ from jobs.lifecycle.turn import turn
 from jobs.models import JobStatus
 from jobs.models.job_status import is_job_id, job_ids
 from jobs.processes import channel
-from jobs.processes.connection import discard, unit_of_work
+from jobs.processes.connection import discard, keep_warm, unit_of_work
 from jobs.processes.outage import Outages
 from jobs.worker import plain, run
 from jobs.worker.batch import Batch
@@ -78,6 +78,7 @@ class Loop:
     serial: int = 0  # of that batch
     jobs_run: int = 0
     may_have_more: bool = False  # the queues were not empty after the last take
+    is_idle: bool = False  # the last take found nothing: the next one waits for a push
     # Claimed ids to put back when Redis answers.
     unreturned: list[str] = field(default_factory=list)
 
@@ -117,22 +118,43 @@ class Loop:
     def _next(self) -> None:
         if not self.may_have_more:
             self._close_batch()  # nothing waits for us: the results first
-        taken = claim.take(
+        taken = self._wait_and_take() if self.is_idle else self._take()
+        self.outages.redis.answered()
+        self.is_idle = not taken.entries
+        self.may_have_more = taken.more
+        if taken.entries and self.guard.draining.is_set():
+            self.unreturned += [entry_id for _, entry_id in taken.entries]
+            self._return_claims()  # told to stop while it waited
+        elif taken.entries:
+            self._begin(taken.entries)
+        else:
+            self._close_batch()
+            self._say(say="idle")
+            keep_warm()
+
+    def _take(self) -> claim.Taken:
+        words = self.ledger.words()
+        try:
+            return claim.take(
+                client.for_work(),
+                self.orders.queues,
+                self.orders.worker_id,
+                count=self.pace.size,
+                ended=words,
+                worker_name=self.orders.worker_name,
+            )
+        except client.Unreachable:
+            self.ledger.keep(words)
+            raise
+
+    def _wait_and_take(self) -> claim.Taken:
+        return claim.take_when_pushed(
             client.for_work(),
             self.orders.queues,
             self.orders.worker_id,
             count=self.pace.size,
-            ended=self.ledger.words(),
-            worker_name=self.orders.worker_name,
+            seconds=IDLE_SECONDS,
         )
-        self.outages.redis.answered()
-        self.may_have_more = taken.more
-        if taken.entries:
-            self._begin(taken.entries)
-            return
-        self._close_batch()
-        self._say(say="idle")
-        claim.wait(client.for_work(), self.orders.queues, seconds=IDLE_SECONDS)
 
     def _begin(self, entries: Sequence[tuple[str, str]]) -> None:
         """Start what can be of these claimed entries, in the commit that settles the last batch."""
@@ -200,7 +222,8 @@ class Loop:
         self._say(say="started", serial=self.serial, jobs=[_describe(job) for job in jobs])
         self.batch = batch = Batch(jobs, board=self.board, serial=self.serial)
         self.clerk.watch(batch)
-        while (job := batch.begin(self.memory.begin())) is not None:
+        self.memory.begin()
+        while (job := batch.begin(self.memory.begin_next())) is not None:
             with unit_of_work():
                 ran = run.attempt(job, watch=self.watch, side=self.side, memory=self.memory)
             batch.finish(ran)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from uuid import UUID
 
 import pytest
 from redis import Redis
 
 from jobs.broker import claim, keys
+from tests import wait
 
 pytestmark = [pytest.mark.redis]
 
@@ -28,6 +30,40 @@ def test_ids_are_taken_in_order_the_first_queue_first_and_recorded(redis: Redis)
     assert claim.held(redis, WORKER) == {"a": "high", "b": "high", "c": "low"}
     assert listed(redis, "low") == [b"d"]
     assert redis.lrange(keys.wake("low"), 0, -1) == [b"1"]
+
+
+def test_an_idle_worker_takes_what_is_pushed_in_the_round_trip_that_waits(redis: Redis):
+    def push() -> None:
+        wait.until("it waits", lambda: redis.info("clients")["blocked_clients"] == 1)
+        redis.rpush(keys.queue("low"), "a")
+        redis.lpush(keys.wake("low"), "1")
+
+    pusher = threading.Thread(target=push)
+    pusher.start()
+
+    taken = claim.take_when_pushed(redis, ["high", "low"], WORKER, count=64, seconds=10)
+
+    pusher.join()
+    assert (taken.entries, taken.more) == ([("low", "a")], False)
+    assert claim.held(redis, WORKER) == {"a": "low"}
+    assert not redis.exists(keys.wake("low"))
+
+
+def test_an_idle_worker_finds_what_woke_nobody_at_the_end_of_its_wait(redis: Redis):
+    redis.rpush(keys.queue("high"), "plain")
+
+    taken = claim.take_when_pushed(redis, ["high"], WORKER, count=1, seconds=0.01)
+
+    assert taken.entries == [("high", "plain")]
+
+
+def test_a_server_that_has_forgotten_its_scripts_is_told_them_again(redis: Redis):
+    redis.script_flush()
+    redis.rpush(keys.queue("high"), "a")
+
+    taken = claim.take_when_pushed(redis, ["high"], WORKER, count=1, seconds=0.01)
+
+    assert taken.entries == [("high", "a")]
 
 
 def test_what_is_put_back_stands_at_the_heads_in_the_order_given(redis: Redis):

@@ -70,7 +70,9 @@ READS = {
     keys.claims(WORKER): lambda redis: lost.look(redis, ["high"], [WORKER]),
     keys.started("high"): lambda redis: departed.running(redis, ["high"]),
     **{key: lambda redis: departed.running(redis, ["high"]) for key in keys.registries("high")[1:]},
-    keys.wake("high"): lambda redis: claim.wait(redis, ["high"], seconds=0.01),
+    keys.wake("high"): lambda redis: claim.take_when_pushed(
+        redis, ["high"], WORKER, count=1, seconds=0.01
+    ),
     keys.queue("high"): lambda redis: lost.set_aside(redis, "high"),
 }
 PLANTED = {"string": "SET k v", "list": "RPUSH k v", "set": "SADD k v", "hash": "HSET k f v"}
