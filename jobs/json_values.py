@@ -48,7 +48,7 @@ def _is_plain(value: Any, depth: int) -> bool:
     if kind in _SCALARS:
         return True
     if kind is int or kind is float:
-        return not _scalar_fault(value)
+        return math.isfinite(value) if kind is float else bool(abs(value) < _TOO_LONG)
     if depth >= MAX_DEPTH:
         return False
     if kind is dict:

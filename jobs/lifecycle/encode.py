@@ -46,7 +46,8 @@ def encode(settlement: Settlement) -> Row:
         ValueError, TypeError, RecursionError: It is no JSON, in a transaction of the caller's.
     """
     try:
-        text = json_values.dump(_columns_of(settlement))
+        columns = _columns_of(settlement)
+        text = json_values.written(columns) or json_values.dump(columns)
         text.encode()
     except (ValueError, TypeError, RecursionError) as error:
         if connection.in_atomic_block:

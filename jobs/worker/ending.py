@@ -30,15 +30,22 @@ def checked(result: Any) -> Any:
     if inspect.iscoroutine(result):
         result.close()
         raise InvalidResult("_perform returned a coroutine: write it as `async def _perform`.")
-    faults = list(islice(json_values.faults(result), 5))  # of a million one needn't name them all
-    if faults:
-        found = "; ".join(f"{fault['param']} {fault['message']}" for fault in faults)
-        raise InvalidResult(f"What _perform returned can't be stored: {found}.")
-    size_bytes = len(json_values.dump(result).encode())
+    text = json_values.written(result)
+    if text is None:
+        _refuse_faults(result)
+        text = json_values.dump(result)
+    size_bytes = len(text.encode())
     limit_bytes = conf.current().max_result_bytes
     if size_bytes > limit_bytes:
         raise ResultTooLarge(size_bytes=size_bytes, limit_bytes=limit_bytes)
     return result
+
+
+def _refuse_faults(result: Any) -> None:
+    faults = list(islice(json_values.faults(result), 5))  # of a million one needn't name them all
+    if faults:
+        found = "; ".join(f"{fault['param']} {fault['message']}" for fault in faults)
+        raise InvalidResult(f"What _perform returned can't be stored: {found}.")
 
 
 def of_error(job: JobStatus, error: BaseException, reason: Reason | None) -> Outcome:
