@@ -17,6 +17,7 @@ from benchmarks.figures.dispatch import check
 from benchmarks.subject import Subject
 
 VALID_SHARE = 0.06  # of the raw INSERT rate
+FIRST_BURNS = 60
 BATCHES_OFF = '{"BATCH_SIZE": 1}'
 
 
@@ -38,7 +39,7 @@ def run_burn(bench: Bench) -> None:
     for milliseconds in bench.sizes.burn_ms:
         what = f"{milliseconds:.0f} ms"
         turns = {
-            each.name: Drain(bench, each, job="Burn", value=milliseconds)
+            each.name: Drain(bench, each, job="Burn", value=milliseconds, first=FIRST_BURNS)
             for each in (bench.naive, bench.ours)
         }
         values = rounds.in_turns(f"drain {what}", turns, bench.sizes.rounds)
@@ -56,13 +57,14 @@ class Drain:
     environment: dict[str, str] = field(default_factory=dict)
     queues: tuple[str, ...] = ("default",)  # that the workers serve
     clears: bool = True  # else it comes on top of what is there
-    count: int = 0  # found by a first drain, which isn't kept
+    first: int = 0  # jobs of the first drain, which isn't kept; 0: as the sizes say
+    count: int = 0  # found by it
 
     def __call__(self) -> float:
         """Return jobs a second."""
         sizes = self.bench.sizes
         if not self.count:
-            self.count = sizes.first_drain
+            self.count = self.first or sizes.first_drain
             # So few may be gone before a second process comes.
             rate = self._rate(processes=1)
             if not sizes.drain_seconds:
@@ -74,7 +76,7 @@ class Drain:
 
     def _fit(self, rate: float) -> None:
         sizes = self.bench.sizes
-        self.count = max(sizes.first_drain // 10, int(rate * sizes.drain_seconds))
+        self.count = max(FIRST_BURNS, int(rate * sizes.drain_seconds))
 
     def _rate(self, processes: int) -> float:
         subject = self.subject
