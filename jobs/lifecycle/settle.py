@@ -76,7 +76,7 @@ def halved(rows: Sequence[Row]) -> list[Settled]:
 def _execute(rows: Sequence[Row]) -> list[Settled]:
     with connection.cursor() as cursor:
         prepared.execute(cursor, _statement(clock.WALL), TYPES, values(rows))
-        return [settled(row) for row in cursor.fetchall()]
+        return settled(cursor.fetchall(), rows)
 
 
 @cache
@@ -99,9 +99,14 @@ def values(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def settled(row: Sequence[Any]) -> Settled:
-    """Return what `COLUMNS` say of a job that moved."""
-    job_id, claim, status, queue, error, wait_seconds, job_class, attempt, began, ended = row
+def settled(found: Sequence[Sequence[Any]], rows: Sequence[Row]) -> list[Settled]:
+    """Return what `COLUMNS` say of those of `rows` that moved."""
+    ids = {str(row.job_id): row.job_id for row in rows}
+    return [_settled(ids[text], columns) for text, *columns in found]
+
+
+def _settled(job_id: UUID, columns: Sequence[Any]) -> Settled:
+    claim, status, queue, error, wait_seconds, job_class, attempt, began, ended = columns
     return Settled(
         job_id=job_id,
         claim=claim,
@@ -126,7 +131,7 @@ READ = """
 IDS = "ARRAY(SELECT id FROM o)"
 
 COLUMNS = """
-        e.id, e.claim, e.status, e.queue, e.error, extract(epoch FROM e.wait)::float8 AS wait,
+        e.id::text, e.claim, e.status, e.queue, e.error, extract(epoch FROM e.wait)::float8 AS wait,
         e.job_class, e.attempt, e.began, e.ended"""
 
 

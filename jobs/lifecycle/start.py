@@ -58,13 +58,13 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginni
     if not ids:
         return Beginning()
     given = values(ids, worker_id=worker_id, room=room)
-    return locking.repeat_on_conflict(lambda: _execute(given))
+    return locking.repeat_on_conflict(lambda: _execute(ids, given))
 
 
-def _execute(given: dict[str, Any]) -> Beginning:
+def _execute(ids: Sequence[UUID], given: dict[str, Any]) -> Beginning:
     with connection.cursor() as cursor:
         prepared.execute(cursor, _statement(clock.NOW, clock.WALL), TYPES, given)
-        return beginning(cursor.fetchall(), given["worker_id"])
+        return beginning(cursor.fetchall(), ids, given["worker_id"])
 
 
 @cache
@@ -98,11 +98,12 @@ def values(ids: Sequence[UUID], *, worker_id: UUID, room: int) -> dict[str, Any]
     }
 
 
-def beginning(rows: Sequence[Sequence[Any]], worker_id: UUID) -> Beginning:
-    """Return what `COLUMNS` say of the ids that `worker_id` claimed."""
+def beginning(rows: Sequence[Sequence[Any]], asked: Sequence[UUID], worker_id: UUID) -> Beginning:
+    """Return what `COLUMNS` say of the ids that `worker_id` asked to start."""
     ids: dict[str, list[UUID]] = {"later": [], "stranger": [], "dropped": []}
     jobs = []
-    for job_id, fate, _, *columns in rows:
+    for number, fate, _, *columns in rows:
+        job_id = asked[number - 1]  # to make it of what the server says costs more than all of this
         if fate == "started":
             jobs.append(JobStatus.of_columns(JOB_COLUMNS, [*columns, job_id, worker_id]))
         else:
@@ -118,7 +119,7 @@ def beginning(rows: Sequence[Sequence[Any]], worker_id: UUID) -> Beginning:
 
 IDS = "%(ids)s::uuid[]"
 
-COLUMNS = ", ".join(["f.id", "f.fate", "f.is_refused", *(f"b.{name}" for name in _RETURNED)])
+COLUMNS = ", ".join(["f.number", "f.fate", "f.is_refused", *(f"b.{name}" for name in _RETURNED)])
 WIDTH = 3 + len(_RETURNED)
 
 FATES = "fates f LEFT JOIN begun b ON b.id = f.id"

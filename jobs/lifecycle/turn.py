@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import DataError, connection
 
 from jobs.lifecycle import encode, locked, settle, start
+from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.lifecycle.start import Beginning
@@ -32,19 +33,24 @@ def turn(
     rows = [encode.encode(settlement) for settlement in settlements]
     given = start.values(ids, worker_id=worker_id, room=room)
     try:
-        return locking.repeat_on_conflict(lambda: _execute(settle.values(rows) | given))
+        return locking.repeat_on_conflict(lambda: _execute(rows, ids, given))
     except DataError:
         return settle.halved(rows), Beginning(later=ids)
 
 
-def _execute(given: dict[str, Any]) -> tuple[list[Settled], Beginning]:
+def _execute(
+    rows: Sequence[Row], ids: Sequence[UUID], given: dict[str, Any]
+) -> tuple[list[Settled], Beginning]:
+    given = settle.values(rows) | given
     with connection.cursor() as cursor:
         prepared.execute(cursor, _statement(clock.NOW, clock.WALL), _TYPES, given)
-        rows = cursor.fetchall()
+        found = cursor.fetchall()
     width = start.WIDTH
     return (
-        [settle.settled(row[width:]) for row in rows if row[0] is None],
-        start.beginning([row[:width] for row in rows if row[0] is not None], given["worker_id"]),
+        settle.settled([row[width:] for row in found if row[0] is None], rows),
+        start.beginning(
+            [row[:width] for row in found if row[0] is not None], ids, given["worker_id"]
+        ),
     )
 
 
