@@ -34,6 +34,7 @@ class Plan:
     # the same with commas.
     workers: tuple[tuple[str, ...], ...]
     tables: tuple[str, ...]
+    keeps: tuple[str, ...] = ()  # keys of Redis that stand in a site that has run for a while
     is_done: str  # SQL: whether all %(count)s rows have ended well
     ended_since: str  # SQL: how many ended after that unix time, and the last's unix time
     runs_in: int = 2  # processes that run jobs
@@ -95,7 +96,11 @@ class Subject:
     def clear(self) -> None:
         """Forget every job, in rows and in Redis, and every mark."""
         self.query(f"TRUNCATE {', '.join(self.plan.tables)} CASCADE")
+        kept = {key: self.redis.get(key) for key in self.plan.keeps}
         self.redis.flushdb()
+        for key, value in kept.items():
+            if value is not None:
+                self.redis.set(key, value)
         self.forget_marks()
 
     def forget_marks(self) -> None:
