@@ -45,6 +45,8 @@ class Batch:
 
     def begin(self, memory_mark: int) -> JobStatus | None:
         """Return the next job, which begins; None when none is left or it was taken away."""
+        if self._begun == len(self.jobs):
+            return None
         with self._lock:
             if not self._board.begin(memory_mark):
                 return None

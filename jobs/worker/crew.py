@@ -28,6 +28,7 @@ from jobs.worker.watch import Reason
 logger = logging.getLogger("jobs.worker")
 
 SIGN_OFF_SECONDS = 4.0  # the worker's row is closed within so long, or left to the rescue
+REPORT_SECONDS = 0.1  # at most so often the keeper is told; batches are shorter
 NAME_TAKEN = 2  # exit code
 
 
@@ -55,6 +56,8 @@ class Crew:
         self._own_end = OwnEnd(options, slots=self._slots, ration=self._ration)
         self._code: int | None = None  # set when it is over
         self._is_orphaned = False  # the mother has died
+        self._report_at = 0.0  # time.monotonic(): not before
+        self._is_report_due = False
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
@@ -96,6 +99,8 @@ class Crew:
 
     def _seconds_to_next(self) -> float:
         moments = self._nursery.next_at(may_fork=self._worker_id is not None)
+        if self._is_report_due:
+            moments.append(self._report_at)
         end_at = self._stop.next_at if self._stop.has_begun else self._own_end.next_at
         if end_at is not None:
             moments.append(end_at)
@@ -232,18 +237,7 @@ class Crew:
                 self._hear_runner(slot)
 
     def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
-        seen = slot.seen
-        mark = seen.memory_mark if seen else 0
-        death = losses.Death(
-            pid=slot.pid or 0,
-            code=code,
-            peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
-            taken=slot.taken,
-            batch=slot.batch,
-            seen=seen,
-            cause=slot.cause if slot.was_killed else None,
-            was_cut_off=slot.was_killed and slot.cause is None,
-        )
+        death = losses.death_of(slot, code=code, peak_memory=peak_memory)
         assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
         self._keeper.post(
             partial(
@@ -309,7 +303,11 @@ class Crew:
         return self._code or 0
 
     def _report(self) -> None:
-        """Let the keeper know what the runners do."""
+        """Let the keeper know what the runners do; it asks every few seconds."""
+        if time.monotonic() < self._report_at:
+            self._is_report_due = True
+            return
+        self._report_at, self._is_report_due = time.monotonic() + REPORT_SECONDS, False
         self._keeper.runners = [slot.describe() for slot in self._slots]
         self._keeper.announced = frozenset(
             entry for slot in self._slots for entry in slot.announced

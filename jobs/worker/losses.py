@@ -23,7 +23,7 @@ from jobs.statuses import Status
 from jobs.worker import plain, registration, run
 from jobs.worker.board import Seen
 from jobs.worker.session import application_name
-from jobs.worker.slot import Attempt
+from jobs.worker.slot import Attempt, Slot
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -54,6 +54,22 @@ class Death:
     def ids(self) -> tuple[str, ...]:
         """All entry ids that it may leave behind."""
         return (*(attempt.job_id for attempt in self.batch), *self.taken)
+
+
+def death_of(slot: Slot, *, code: int | None, peak_memory: int | None) -> Death:
+    """Return the death of the runner in `slot`, which has just died."""
+    seen = slot.seen
+    mark = seen.memory_mark if seen else 0
+    return Death(
+        pid=slot.pid or 0,
+        code=code,
+        peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
+        taken=slot.taken,
+        batch=slot.batch,
+        seen=seen,
+        cause=slot.cause if slot.was_killed else None,
+        was_cut_off=slot.was_killed and slot.cause is None,
+    )
 
 
 def settle_death(
