@@ -29,20 +29,8 @@ DATA = push.description("Echo", {"value": "x" * 300})
 
 def pushed(redis: Redis, count: int = 1) -> list[UUID]:
     ids = [uuid4() for _ in range(count)]
-    push.push(
-        redis,
-        [
-            push.Entry(
-                job_id=job_id,
-                queue="high",
-                claim=0,
-                job_class="Echo",
-                params={"value": "x" * 300},
-                created_at=CREATED,
-            )
-            for job_id in ids
-        ],
-    )
+    entries = [push.Entry(str(job_id), "high", 0, DATA, CREATED) for job_id in ids]
+    push.push(redis, entries)
     return ids
 
 
