@@ -30,6 +30,11 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"RETENTION_COMPLETED": 7}, "jobs.E005"),
         ({"MAX_ATTEMPTS": 0}, "jobs.E005"),
         ({"MAX_ATTEMPTS": True}, "jobs.E005"),
+        ({"BATCH_SIZE": 0}, "jobs.E005"),
+        ({"BATCH_SIZE": 65}, "jobs.E005"),
+        ({"ASYNC_SLOTS": 0}, "jobs.E005"),
+        ({"ASYNC_THREADS": "4"}, "jobs.E005"),
+        ({"ASYNC_BLOCK_LIMIT": 10}, "jobs.E005"),
         ({"BEHIND_POOLER": "yes"}, "jobs.E005"),
         ({"IMPORT_HOSTS": "example.com"}, "jobs.E005"),
         ({"TRUNCATABLE_TABLES": ["daily_stats"]}, "jobs.E005"),
@@ -44,6 +49,13 @@ def test_a_wrong_setting_has_its_id_and_a_hint(settings, jobs: dict, expected: s
 
     assert ids(found) == [expected]
     assert found[0].hint
+
+
+@pytest.mark.parametrize("size", [1, 64])
+def test_a_batch_has_one_job_or_up_to_sixty_four(settings, size: int) -> None:
+    settings.JOBS = {"BATCH_SIZE": size}
+
+    assert checks.check_settings() == []
 
 
 def test_queues_on_two_servers_are_refused(settings) -> None:
