@@ -51,8 +51,7 @@ def _rolled_back(work: Question) -> Question:
 
 
 def _dispatched(count: int) -> list[JobStatus]:
-    request = Request(spec=jobs.Echo.spec, params={"value": "x"})
-    return create.create([request] * count)
+    return create.dispatch_many(Request(spec=jobs.Echo.spec), [{"value": "x"}] * count)
 
 
 def run(count: int) -> None:
