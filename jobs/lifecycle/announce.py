@@ -172,28 +172,27 @@ def _shown(ending: Ending) -> Ended:
 
 def _log(ending: Ending) -> None:
     end = ending.settled
-    extra = {"job_id": str(end.job_id), "queue": end.queue}
+    job_id = str(end.job_id)
+    extra = {"job_id": job_id, "queue": end.queue}
     what = f"({end.job_class}, attempt {end.attempt}, {ending.seconds:.3f} s)"
     wait_seconds = end.wait.total_seconds() if end.wait else 0.0
     match end.status:
         case Status.COMPLETED:
-            logger.info("Job %s: completed %s", end.job_id, what, extra=extra)
+            logger.info("Job %s: completed %s", job_id, what, extra=extra)
         case Status.FAILED:
-            logger.error("Job %s: failed %s: %s", end.job_id, what, end.error, extra=extra)
+            logger.error("Job %s: failed %s: %s", job_id, what, end.error, extra=extra)
         case Status.RETRYING:
             logger.warning(
                 "Job %s: retrying in %.1f s %s: %s",
-                end.job_id,
+                job_id,
                 wait_seconds,
                 what,
                 end.error,
                 extra=extra,
             )
         case Status.SCHEDULED:
-            logger.info(
-                "Job %s: snoozed for %.1f s %s", end.job_id, wait_seconds, what, extra=extra
-            )
+            logger.info("Job %s: snoozed for %.1f s %s", job_id, wait_seconds, what, extra=extra)
         case Status.QUEUED:
-            logger.info("Job %s: given back %s", end.job_id, what, extra=extra)
+            logger.info("Job %s: given back %s", job_id, what, extra=extra)
         case _:
-            logger.info("Job %s: %s %s: %s", end.job_id, end.status, what, end.error, extra=extra)
+            logger.info("Job %s: %s %s: %s", job_id, end.status, what, end.error, extra=extra)

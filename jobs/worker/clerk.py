@@ -11,6 +11,7 @@ from jobs.lifecycle import announce
 from jobs.worker.batch import Batch
 from jobs.worker.ledger import Ledger
 from jobs.worker.pace import BATCH_SECONDS
+from jobs.worker.watch import Watch
 
 logger = logging.getLogger("jobs.worker")
 
@@ -27,13 +28,15 @@ class Clerk(threading.Thread):
 
     Args:
         ledger: This thread's own, and with it its database connection, opened at its first use.
+        watch: Over the running job, which now needs its alarm.
         worker_id: The JobWorker row.
         worker_name: For the dashboard.
     """
 
-    def __init__(self, ledger: Ledger, *, worker_id: UUID, worker_name: str) -> None:
+    def __init__(self, ledger: Ledger, *, watch: Watch, worker_id: UUID, worker_name: str) -> None:
         super().__init__(name="clerk", daemon=True)
         self._ledger = ledger
+        self._watch = watch
         self._worker_id = worker_id
         self._worker_name = worker_name
         self._batch: Batch | None = None
@@ -41,7 +44,7 @@ class Clerk(threading.Thread):
         self._bell = threading.Event()
         self._is_asleep = False
 
-    def watch(self, batch: Batch) -> None:
+    def expect(self, batch: Batch) -> None:
         """Attend to `batch` when it is old enough; from the main thread."""
         self._batch = batch
         # Asleep or not it looks at the batch again before it waits: no lock, a batch is short.
@@ -76,6 +79,7 @@ class Clerk(threading.Thread):
             self._bell.clear()
 
     def _attend(self, batch: Batch) -> None:
+        self._watch.set_alarm()
         with batch.attending:
             unbegun = batch.take_rest()
             rans = batch.harvest()

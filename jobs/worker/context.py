@@ -109,7 +109,6 @@ class Context(ABC):
 
     def __init__(self, job: JobStatus) -> None:
         self._job = job
-        self._secrets = registry.secrets(job.job_class, job.params)
 
     @property
     def job_id(self) -> UUID:
@@ -135,7 +134,8 @@ class Context(ABC):
         """
 
     def _said(self, done: int, total: int | None, message: str) -> Progress:
-        said = json_values.scrubbed(str(message), self._secrets)
+        secrets = registry.secrets(self._job.job_class, self._job.params)
+        said = json_values.scrubbed(str(message), secrets)
         return {
             "done": int(done),
             "total": None if total is None else int(total),

@@ -89,7 +89,7 @@ class Loop:
         )
         outages = Outages(f"Clerk of runner {os.getpid()}", log=logger)
         ledger = Ledger(worker_id=worker_id, worker_name=name, postgresql=outages.postgresql)
-        self.clerk = Clerk(ledger, worker_id=worker_id, worker_name=name)
+        self.clerk = Clerk(ledger, watch=self.watch, worker_id=worker_id, worker_name=name)
         self.pace = Pace(1 if self.orders.rationed else conf.current().batch_size)
 
     def run(self) -> None:
@@ -221,7 +221,7 @@ class Loop:
         self.serial += 1
         self._say(say="started", serial=self.serial, jobs=[_describe(job) for job in jobs])
         self.batch = batch = Batch(jobs, board=self.board, serial=self.serial)
-        self.clerk.watch(batch)
+        self.clerk.expect(batch)
         self.memory.begin()
         while (job := batch.begin(self.memory.begin_next())) is not None:
             with unit_of_work():

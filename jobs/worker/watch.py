@@ -19,6 +19,8 @@ from jobs.errors import JobCancelled, JobInterrupted, JobTimeout
 
 # A job may lose the exception (a bare except, a __del__): it is raised again so often.
 REPEAT_SECONDS = 0.5
+# A shorter timeout sets its own alarm; for a longer one somebody calls when the job is so old.
+ALARM_AFTER_SECONDS = 0.2
 
 
 class Reason(StrEnum):
@@ -46,10 +48,11 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._armed = False
-        self._attempt: tuple[str, int] | None = None  # job id, claim
+        self._attempt: tuple[UUID, int] | None = None  # job id, claim
         self._deadline = 0.0  # time.monotonic()
         self._reason: Reason | None = None
         self._connections: Sequence[BaseDatabaseWrapper] = ()
+        self._is_alarm_set = False
         self._main = threading.main_thread().ident or 0
 
     @property
@@ -79,26 +82,47 @@ class Watch:
             connections: The job's; a statement that runs on one of them is cancelled.
         """
         with self._lock:
-            self._attempt, self._reason = (str(job_id), claim), None
+            self._attempt, self._reason = (job_id, claim), None
             self._connections = connections
             self._deadline = time.monotonic() + timeout_seconds
             self._armed = True
         # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        if signal.getsignal(signal.SIGALRM) != self._on_alarm:
+            signal.signal(signal.SIGALRM, self._on_alarm)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-        signal.setitimer(signal.ITIMER_REAL, timeout_seconds, REPEAT_SECONDS)
+        if timeout_seconds < ALARM_AFTER_SECONDS:
+            self.set_alarm()
+
+    def set_alarm(self) -> None:
+        """Have the alarm strike at the deadline; from any thread.
+
+        A job that is over sooner than anybody can call this needs none, and spares two system
+        calls. Where the job keeps this process's other threads from running, it keeps the alarm's
+        handler from running as well.
+        """
+        with self._lock:
+            if self._armed:
+                self._is_alarm_set = True
+                seconds = max(1e-6, self._deadline - time.monotonic())
+                signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
 
     def disarm(self) -> None:
         """End the watch; may be called twice, since the alarm can strike within the first call."""
         self._armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
         with self._lock:  # no statement of ours is cancelled after this
             self._connections = ()
+            if self._is_alarm_set:
+                self._is_alarm_set = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     def stop(self, reason: Reason, *, job_id: str, claim: int) -> None:
         """Tell this attempt to stop; from the guard's thread."""
         with self._lock:
-            if not self._armed or self._attempt != (job_id, claim) or self._reason is not None:
+            if (
+                not self._armed
+                or self._attempt != (UUID(job_id), claim)
+                or self._reason is not None
+            ):
                 return
             self._reason = reason
         self.press()

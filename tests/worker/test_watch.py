@@ -99,6 +99,28 @@ def test_the_first_reason_stays(watch: Watch) -> None:
     assert watch.reason is Reason.CANCEL
 
 
+def test_a_longer_timeout_rings_once_the_alarm_is_set(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=0.3, connections=())
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    from_the_guard(watch.set_alarm)
+
+    with pytest.raises(JobTimeout):
+        wait_to_be_interrupted()
+
+    assert watch.reason is Reason.TIMEOUT
+    watch.disarm()
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_no_alarm_is_set_for_a_job_that_is_over(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    watch.disarm()
+
+    from_the_guard(watch.set_alarm)
+
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 def test_after_the_job_nothing_is_raised(watch: Watch) -> None:
     watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
     watch.disarm()
