@@ -27,7 +27,7 @@ class Batch:
         self.attending = threading.Lock()
         self._board = board
         self._serial = serial
-        self._lock = threading.Lock()  # the board's keeps only processes apart
+        self._lock = threading.Lock()
         self._begun = 0
         self._running: JobStatus | None = None
         self._done: list[Ran] = []

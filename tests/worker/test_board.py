@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +40,26 @@ def lock_held_by_another_process(board: Board) -> Iterator[int]:
         os.waitpid(pid, 0)
         for end in (ready_read, ready_write):
             os.close(end)
+
+
+# A fork of a process with threads is warned of.
+TAKE_REST = """
+import sys
+from jobs.worker.board import Board
+print(Board(int(sys.argv[1])).take_rest(int(sys.argv[2]), may_wait=False))
+"""
+
+
+def rest_that_another_process_takes(board: Board, serial: int) -> str:
+    """Return the places that another process can take away now; None where it is kept off."""
+    return subprocess.run(
+        [sys.executable, "-c", TAKE_REST, str(board.fd), str(serial)],
+        pass_fds=[board.fd],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    ).stdout.strip()
 
 
 def test_jobs_begin_one_after_another_until_the_batch_is_over(board: Board) -> None:
@@ -94,3 +117,16 @@ def test_the_lock_of_a_holder_that_was_killed_is_free(board: Board) -> None:
         pass
 
     assert board.take_rest(1, may_wait=False) == range(2)
+
+
+def test_a_thread_that_comes_late_to_a_batch_takes_the_lock_from_no_other(board: Board) -> None:
+    board.open_batch(2, 4)
+    late = threading.Thread(target=board.take_rest, args=(1,), kwargs={"may_wait": True})
+
+    with board._lock():
+        late.start()
+        late.join(0.3)
+        assert rest_that_another_process_takes(board, 2) == "None"
+
+    late.join(30)
+    assert rest_that_another_process_takes(board, 2) == "range(0, 4)"
