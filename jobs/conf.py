@@ -34,7 +34,7 @@ class Conf:
     max_losses: int = 3  # a job that lost this many workers ends failed
     max_interruptions: int = 5  # stops that spend no attempt
     batch_size: int = 64  # the most jobs a runner takes at once; 1: no batches
-    runner_max_jobs: int = 1_000  # a runner is replaced after so many jobs
+    runner_max_jobs: int = 10_000  # a runner is replaced after so many jobs
     runner_max_memory: int = 512 * MIB  # bytes of peak memory; likewise
     progress_interval: timedelta = timedelta(seconds=0.5)
     async_slots: int = 100  # async jobs that a runner runs at once; rqworker --async-slots
