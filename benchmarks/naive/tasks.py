@@ -23,9 +23,8 @@ def burn(row_id: int, value: float) -> Any:
 
 
 def tell(row_id: int, value: int) -> Any:
-    """Note when it began; unlike ours before the row says `started`, which is in its favour."""
-    at_ns = time.monotonic_ns()
-    return _recorded(row_id, lambda: work.tell(value, at_ns))
+    """Note when the work began; as with ours, the row says `started` by then."""
+    return _recorded(row_id, lambda: work.tell(value, time.monotonic_ns()))
 
 
 def wait(row_id: int, value: float) -> Any:

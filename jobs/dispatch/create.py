@@ -70,11 +70,11 @@ def dispatch_many(request: Request, params: Iterable[Mapping[str, Any]]) -> list
 def _dispatch(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[JobStatus]:
     drafts = _drafts(wishes)
     jobs = insert.rows(drafts)
-    _log(jobs)
     made = zip(drafts, jobs, strict=True)
     outbox.push_on_commit(
         [_entry(draft, job) for draft, job in made if job.status == Status.QUEUED]
     )
+    _log(jobs)  # an idle runner need not wait for that
     return jobs
 
 
