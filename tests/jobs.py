@@ -754,3 +754,15 @@ class OnlyStep(Step):
     """Have one attempt."""
 
     max_attempts = 1
+
+
+class Tally(BaseJob):
+    """Return what its runner has counted so far: each time the same object."""
+
+    def _perform(self) -> Any:
+        _tally["count"] += 1
+        _tally["all"][0] += 1
+        return _tally
+
+
+_tally: dict[str, Any] = {"count": 0, "all": [0]}

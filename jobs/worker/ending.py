@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -20,8 +21,14 @@ def timeout_of(job: JobStatus) -> timedelta:
     return verdict.timeout_of(job)
 
 
+# What nobody can change.
+_FROZEN = frozenset((str, int, float, bool, type(None)))
+
+
 def checked(result: Any) -> Any:
-    """Return what `_perform` returned, if it can be stored.
+    """Return what `_perform` returned, as it is now, if it can be stored.
+
+    A copy: the job's code may hold on to it, and it is stored when others of its batch have run.
 
     Raises:
         InvalidResult: It is no JSON that PostgreSQL can hold.
@@ -38,7 +45,7 @@ def checked(result: Any) -> Any:
     limit_bytes = conf.current().max_result_bytes
     if size_bytes > limit_bytes:
         raise ResultTooLarge(size_bytes=size_bytes, limit_bytes=limit_bytes)
-    return result
+    return result if type(result) in _FROZEN else json.loads(text)
 
 
 def _refuse_faults(result: Any) -> None:
