@@ -61,6 +61,11 @@ class Batch:
             self._running = None
             self._done.append(ran)
 
+    def await_clerk(self) -> None:
+        """Return once the clerk, if it is at it, has given back and settled its part."""
+        with self.attending:
+            return
+
     def await_harvest(self) -> list[Ran]:
         """Take what is done once the clerk, if it is at it, has settled and told its part."""
         with self.attending:

@@ -118,6 +118,9 @@ class Loop:
     def _next(self) -> None:
         if not self.may_have_more:
             self._close_batch()  # nothing waits for us: the results first
+        elif self.batch is not None:
+            # The clerk may be giving back what stood before all that we could take now.
+            self.batch.await_clerk()
         taken = self._wait_and_take() if self.is_idle else self._take()
         self.outages.redis.answered()
         self.is_idle = not taken.entries

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.jobs import Tally
+import pytest
+from django.db import connection
+
+from tests.jobs import Step, Tally
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 # So many that the batch after them is one of eight.
 WARM = 7
+
+
+@pytest.fixture
+def slow_give_back(transactional_db: None) -> Iterator[None]:
+    """To give a job back takes PostgreSQL 0.3 s."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END';
+            CREATE TRIGGER take_long BEFORE UPDATE ON job_statuses FOR EACH ROW
+                WHEN (OLD.status = 'started' AND NEW.status = 'queued') EXECUTE FUNCTION take_long()
+        """)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION take_long CASCADE")
 
 
 def test_a_result_is_what_the_job_returned_whatever_its_neighbours_make_of_it(
@@ -23,3 +42,19 @@ def test_a_result_is_what_the_job_returned_whatever_its_neighbours_make_of_it(
     for job in jobs:
         job.refresh_from_db()
     assert [job.result for job in jobs] == [{"count": n, "all": [n]} for n in range(1, WARM + 9)]
+
+
+def test_what_is_given_back_starts_before_what_was_dispatched_after_it(
+    workers: Workers, slow_give_back: None, tmp_path: Path
+) -> None:
+    path = tmp_path / "words"
+    words = [f"warm {number}" for number in range(WARM)]
+    Step.dispatch_many({"path": str(path), "word": word} for word in words)
+    Step.dispatch_many(
+        {"path": str(path), "word": word, "seconds": seconds}
+        for word, seconds in [("a", 0), ("slow", 0.2), *((word, 0) for word in "bcdefghi")]
+    )
+
+    workers.run("default", "--burst")
+
+    assert path.read_text().split("\n")[WARM:-1] == ["a", "slow", *"bcdefghi"]
