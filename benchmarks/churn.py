@@ -29,6 +29,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from benchmarks import backlog_questions, backlog_rows  # noqa: E402
+from jobs.broker import client  # noqa: E402
 from jobs.maintenance import prune, queued  # noqa: E402
 from jobs.maintenance.prune import Selection  # noqa: E402
 
@@ -38,7 +39,7 @@ KEPT = timedelta(
     seconds=20
 )  # ended jobs; of a day that takes five minutes it is an hour and a half
 OPTIONS = ("vacuum_threshold", "vacuum_scale_factor", "analyze_threshold", "analyze_scale_factor")
-RESET = ", ".join(f"autovacuum_{name}" for name in (*OPTIONS, "vacuum_cost_limit"))
+RESET = ", ".join(f"autovacuum_{name}" for name in OPTIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ def day(jobs: int) -> list[Sample]:
             for lane in prune.lanes(Selection(older_than=KEPT)):
                 for _ in prune.batches(lane):
                     pass
+            client.for_work().flushdb()  # nobody takes what was pushed
         if done % every < BATCH:
             samples.append(sample(done))
             print(samples[-1], flush=True)

@@ -9,6 +9,7 @@ from django.db import connection
 
 from benchmarks.ours import jobs
 from jobs.broker import client, keys
+from jobs.maintenance import relay
 
 CHUNK = 500_000
 PIPELINE = 5_000
@@ -40,6 +41,7 @@ def fill(*, finished: int, queued: int) -> None:
         numbers = {"first": first + 1, "last": min(first + CHUNK, queued), "all": queued}
         _copy("job_statuses", {"id": _ID, **dict.fromkeys(_TIMES, "at")}, numbers, of=waiting.id)
     _push()
+    relay.push_lost()  # the relay has seen this Redis whole, as in a site that has run for a while
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE) job_statuses, job_attempts")
         cursor.execute("CHECKPOINT")

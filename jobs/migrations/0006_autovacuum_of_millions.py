@@ -7,15 +7,13 @@ SETTINGS = {
     "job_statuses": {
         "fillfactor": "70",
         "autovacuum_vacuum_threshold": "50000",
-        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_scale_factor": "0.05",
         "autovacuum_analyze_threshold": "50000",
-        "autovacuum_analyze_scale_factor": "0.02",
-        "autovacuum_vacuum_cost_limit": "1000",
+        "autovacuum_analyze_scale_factor": "0.05",
     },
     "job_attempts": {
         "autovacuum_vacuum_threshold": "50000",
-        "autovacuum_vacuum_scale_factor": "0.02",
-        "autovacuum_vacuum_cost_limit": "1000",
+        "autovacuum_vacuum_scale_factor": "0.05",
     },
 }
 

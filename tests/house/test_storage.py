@@ -26,12 +26,12 @@ def test_dead_rows_of_jobs_are_vacuumed_long_before_a_fifth_of_the_table_is_dead
 
     assert (jobs["autovacuum_vacuum_threshold"], jobs["autovacuum_vacuum_scale_factor"]) == (
         "50000",
-        "0.01",
+        "0.05",
     )
     assert (
         attempts["autovacuum_vacuum_threshold"],
         attempts["autovacuum_vacuum_scale_factor"],
-    ) == ("50000", "0.02")
+    ) == ("50000", "0.05")
     assert jobs["fillfactor"] == "70"
     assert "fillfactor" not in attempts  # its rows are never changed
 
