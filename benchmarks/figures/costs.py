@@ -1,4 +1,6 @@
-"""What one job costs: commits, Redis round trips, and CPU of worker, PostgreSQL and Redis.
+"""What one job costs: commits, Redis round trips, and CPU of client, PostgreSQL and Redis.
+
+The client is the worker with all its processes, or the process that dispatches.
 
 A worker drains twice, a smaller and a larger number, and is started and stopped alike: the
 difference of the two, divided by the difference of the numbers, is free of start-up and shutdown.
@@ -8,6 +10,7 @@ What a worker does every second (heartbeats, duties) is in it, by the time that 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 import psutil
@@ -22,10 +25,12 @@ from benchmarks.subject import Subject
 UNITS = {
     "commits": "a job",
     "Redis round trips": "a job",
-    "CPU of the worker": "µs a job",
+    "CPU of the client": "µs a job",
     "CPU of PostgreSQL": "µs a job",
     "CPU of Redis": "µs a job",
+    "CPU in all": "µs a job",
 }
+WARM = 50
 FLUSHED_SECONDS = 0.5  # an ended backend has counted what it did
 
 
@@ -41,7 +46,7 @@ class Counted:
 
 
 def run(bench: Bench) -> None:
-    """Measure a drain's job and a dispatched one."""
+    """Measure a job's drain, and its dispatch alone and among many."""
     sizes = bench.sizes
     systems = [(each, _numbers(bench, each)) for each in (bench.naive, bench.ours)]
     values: dict[str, dict[str, list[float]]] = {}
@@ -49,7 +54,8 @@ def run(bench: Bench) -> None:
         for subject, (few, many) in systems:
             found = {
                 "drain": _slope(_drained(subject, few), _drained(subject, many), many - few),
-                "dispatch one": _dispatched(subject, sizes.one),
+                "dispatch one": _dispatched(subject, sizes.one, one_by_one),
+                "dispatch many": _dispatched(subject, sizes.many, at_once),
             }
             for where, costs in found.items():
                 for what, value in zip(UNITS, costs, strict=True):
@@ -93,12 +99,24 @@ def _drained(subject: Subject, count: int) -> Counted:
     return _minus(_count(subject, worker), before)
 
 
-def _dispatched(subject: Subject, count: int) -> list[float]:
+def one_by_one(subject: Subject, count: int) -> None:
+    """Dispatch in autocommit."""
+    subject.order("one", job="Echo", queue="default", value="x", count=count)
+
+
+def at_once(subject: Subject, count: int) -> None:
+    """Dispatch 1,000 a call."""
+    subject.dispatch("Echo", "x", count)
+
+
+def _dispatched(
+    subject: Subject, count: int, dispatch: Callable[[Subject, int], None]
+) -> list[float]:
     subject.clear()
-    subject.order("one", job="Echo", queue="default", value="x", count=50)
+    dispatch(subject, WARM)
     subject.order("close")
     before = _count(subject, subject.order("cpu"))
-    subject.order("one", job="Echo", queue="default", value="x", count=count)
+    dispatch(subject, count)
     subject.order("close")
     return _a_job(_minus(_count(subject, subject.order("cpu")), before), count)
 
@@ -109,7 +127,7 @@ def _slope(few: Counted, many: Counted, jobs: int) -> list[float]:
 
 def _a_job(all_of: Counted, jobs: int) -> list[float]:
     commits, trips, *seconds = (value / jobs for value in astuple(all_of))
-    return [commits, trips, *(each * 1e6 for each in seconds)]
+    return [commits, trips, *(each * 1e6 for each in seconds), sum(seconds) * 1e6]
 
 
 def _minus(after: Counted, before: Counted) -> Counted:
