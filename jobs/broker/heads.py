@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from redis import Redis
-from redis.commands.core import Script
 
-from jobs.broker import keys
+from jobs.broker import keys, scripts
+from jobs.broker.scripts import Call, Script
 
 # As claim.py's script, but of one queue and for as long as its head is the id that was seen there:
 # another worker may have taken it, or the relay have put an older one before it.
-_TAKE_SEEN = """
+_TAKE_SEEN = Script("""
 if redis.call('EXISTS', KEYS[3]) == 1 then return {} end
 redis.call('HLEN', KEYS[1])
 local taken = {}
@@ -25,7 +24,7 @@ for i = 2, #ARGV do
   taken[#taken + 1] = ARGV[i]
 end
 return taken
-"""
+""")
 
 
 class Heads(NamedTuple):
@@ -57,10 +56,5 @@ def take(client: Redis, heads: Heads, worker_id: UUID) -> list[str]:
     does it.
     """
     key_list = [keys.claims(worker_id), keys.queue(heads.queue), keys.SUSPENDED]
-    taken = _script(client)(keys=key_list, args=[heads.queue, *heads.ids])
-    return [one.decode() for one in taken]
-
-
-@cache
-def _script(client: Redis) -> Script:
-    return client.register_script(_TAKE_SEEN)
+    call = Call(script=_TAKE_SEEN, keys=key_list, args=[heads.queue, *heads.ids])
+    return [one.decode() for one in scripts.run(client, call)]
