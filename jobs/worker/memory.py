@@ -1,4 +1,4 @@
-"""The peak memory of one attempt: a process keeps only its own, so it is reset before each."""
+"""The peak memory of one attempt: a process keeps only its own, so it is reset in between."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class PeakMemory:
         return self.begin_next()
 
     def begin_next(self) -> int:
-        """Begin the next attempt of a batch; as `begin` where that had no child."""
+        """Begin the next attempt of a batch; returns what `begin` does.
+
+        Children of the batch's earlier attempts are not in it: a peak of theirs seems this one's.
+        """
         # Each system call here is some 5 microseconds of each job: most need none.
         if self._last - self._before > SLACK_BYTES or not self._last:
             self._highest = self.highest()
@@ -42,7 +45,10 @@ class PeakMemory:
         return max(self._mark, self._childrens_mark)
 
     def of_attempt(self) -> int | None:
-        """Return the most that was held since `begin`; None where that can't be told."""
+        """Return the most that was held in the attempt; None where that can't be told.
+
+        Up to SLACK_BYTES of it may be an earlier attempt's.
+        """
         peak = self._last = _peak_bytes(resource.RUSAGE_SELF)
         return peak if peak > self._mark else None
 
