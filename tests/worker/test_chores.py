@@ -19,9 +19,10 @@ from tests.workers import Workers
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 JOBS = 300
-# What jobs that run one by one cost: start and settle; take, show the start, show the end.
-COMMITS = 2 * JOBS
-ROUND_TRIPS = 3 * JOBS
+# What jobs that run one by one cost: one commit settles one and starts the next, one round trip
+# tells of one's end and takes the next.
+COMMITS = JOBS
+ROUND_TRIPS = JOBS
 # Duties, heartbeats, looks into empty queues: measured 7 and 8 a second; and what both ends take.
 CHORES_A_SECOND = 25
 AT_BOTH_ENDS = 60
@@ -57,7 +58,7 @@ def test_nothing_but_the_jobs_own_is_done_once_a_job(workers: Workers, redis: Re
     wait.until("the check of an empty Redis", lambda: lost.is_checked(redis))
     first.stop()
     before = count(redis)
-    worker = workers.start("default", heartbeat=5.0, lease=30.0, leader_lease=10.0)
+    worker = workers.start("default", heartbeat=5.0, lease=30.0, leader_lease=10.0, batch_size=1)
     Echo.dispatch_many([{"value": "x"}] * JOBS)
 
     looks = itertools.count(1)
