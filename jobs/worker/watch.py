@@ -53,6 +53,12 @@ class Watch:
         self._reason: Reason | None = None
         self._connections: Sequence[BaseDatabaseWrapper] = ()
         self._is_alarm_set = False
+        # What the runner does at a signal; a job may do otherwise, the next one is not to feel it.
+        self._handlers = {
+            number: handler
+            for number in (signal.SIGTERM, signal.SIGINT)
+            if (handler := signal.getsignal(number)) is not None
+        }
         self._main = threading.main_thread().ident or 0
 
     @property
@@ -96,12 +102,13 @@ class Watch:
     def set_alarm(self) -> None:
         """Have the alarm strike at the deadline; from any thread.
 
-        A job that is over sooner than anybody can call this needs none, and spares two system
-        calls. Where the job keeps this process's other threads from running, it keeps the alarm's
-        handler from running as well.
+        One of the job's own is left to it: then the guard's strokes have to do. A job that is over
+        sooner than anybody can call this needs none, and spares two system calls. Where the job
+        keeps this process's other threads from running, it keeps the alarm's handler from running
+        as well.
         """
         with self._lock:
-            if self._armed:
+            if self._armed and not signal.getitimer(signal.ITIMER_REAL)[0]:
                 self._is_alarm_set = True
                 seconds = max(1e-6, self._deadline - time.monotonic())
                 signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
@@ -111,19 +118,23 @@ class Watch:
         self._armed = False
         with self._lock:  # no statement of ours is cancelled after this
             self._connections = ()
-            if self._is_alarm_set:
+            is_the_jobs = signal.getsignal(signal.SIGALRM) != self._on_alarm
+            if self._is_alarm_set or is_the_jobs:
                 self._is_alarm_set = False
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            if is_the_jobs:
+                signal.signal(signal.SIGALRM, self._on_alarm)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
     def stop(self, reason: Reason, *, job_id: str, claim: int) -> None:
         """Tell this attempt to stop; from the guard's thread."""
         with self._lock:
-            if (
-                not self._armed
-                or self._attempt != (UUID(job_id), claim)
-                or self._reason is not None
-            ):
+            if not self._armed or self._attempt is None or self._reason is not None:
                 return
+            if (str(self._attempt[0]), self._attempt[1]) != (job_id, claim):
+                return  # it has moved on; that of a plain rq job may have any id
             self._reason = reason
         self.press()
 

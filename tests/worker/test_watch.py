@@ -121,6 +121,51 @@ def test_no_alarm_is_set_for_a_job_that_is_over(watch: Watch) -> None:
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def the_jobs_own(_number: int, _frame: object) -> None:
+    raise ConnectionAbortedError("the job's own limit")
+
+
+def test_an_alarm_of_the_jobs_own_is_left_to_it(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    signal.signal(signal.SIGALRM, the_jobs_own)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    from_the_guard(watch.set_alarm)
+
+    with pytest.raises(ConnectionAbortedError):
+        wait_to_be_interrupted()
+
+
+def test_an_alarm_that_the_job_leaves_behind_strikes_nobody(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    signal.signal(signal.SIGALRM, the_jobs_own)
+    signal.setitimer(signal.ITIMER_REAL, LONG)
+    watch.disarm()
+
+    signal.raise_signal(signal.SIGALRM)
+
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_signals_mean_after_the_job_what_they_meant_before(watch: Watch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    signal.signal(signal.SIGTERM, the_jobs_own)
+    try:
+        watch.disarm()
+
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_word_for_a_plain_rq_job_is_for_another(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+
+    watch.stop(Reason.CANCEL, job_id="nightly", claim=0)
+
+    assert watch.reason is None
+
+
 def test_after_the_job_nothing_is_raised(watch: Watch) -> None:
     watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
     watch.disarm()
