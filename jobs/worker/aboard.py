@@ -14,6 +14,7 @@ from jobs.processes import channel
 from jobs.worker.grip import Held
 from jobs.worker.watch import REPEAT_SECONDS, Reason
 
+LOOK_SECONDS = 0.5
 SHOWN = 10  # of a runner's async jobs, in the worker's row
 
 
@@ -46,31 +47,41 @@ class Aboard:
 
     def __init__(self) -> None:
         self.rides: dict[str, Ride] = {}  # by job id
-        self._entering: set[str] = set()  # claimed for the lane, not yet begun
+        self.entering: set[str] = set()  # claimed for the lane, not yet begun
 
     @property
     def ids(self) -> frozenset[str]:
         """Of all that would be lost with the runner."""
-        return frozenset(self.rides) | self._entering
+        return frozenset(self.rides) | self.entering
 
     def __bool__(self) -> bool:
-        return bool(self.rides or self._entering)
+        return bool(self.rides or self.entering)
 
     def clear(self) -> None:
         """Forget them: the runner is gone."""
         self.rides.clear()
-        self._entering.clear()
+        self.entering.clear()
+
+    def heed(self, message: channel.Message) -> None:
+        """Take what the runner says of them."""
+        match message["say"]:
+            case "entering":
+                self.claim(message["ids"])
+            case "entered":
+                self.enter(message["jobs"])
+            case "left":
+                self.leave(message["ids"])
 
     def claim(self, entry_ids: Iterable[str]) -> None:
         """Note what the runner has claimed for its lane."""
-        self._entering.update(entry_ids)
+        self.entering.update(entry_ids)
 
     def enter(self, jobs: Iterable[channel.Message]) -> None:
         """Note attempts that have begun."""
         now = time.monotonic() + conf.current().kill_after.total_seconds()
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         for job in jobs:
-            self._entering.discard(job["job_id"])
+            self.entering.discard(job["job_id"])
             self.rides[job["job_id"]] = Ride(
                 job=job, started_at=started_at, kill_at=now + job["timeout_seconds"]
             )
@@ -78,7 +89,7 @@ class Aboard:
     def leave(self, entry_ids: Iterable[str]) -> None:
         """Note what is settled, or was given back."""
         for entry in entry_ids:
-            self._entering.discard(entry)
+            self.entering.discard(entry)
             self.rides.pop(entry, None)
 
     def stop(self, ride: Ride, reason: Reason) -> channel.Message | None:
@@ -91,8 +102,12 @@ class Aboard:
 
     @property
     def next_at(self) -> float | None:
-        """When the next of them is overdue, by time.monotonic()."""
-        return min((ride.kill_at for ride in self.rides.values()), default=None)
+        """When to ask again whether one is overdue, by time.monotonic()."""
+        if not self.rides:
+            return None
+        # One may hold the loop at any time.
+        look_at = time.monotonic() + LOOK_SECONDS
+        return min(look_at, *(ride.kill_at for ride in self.rides.values()))
 
     def overdue(self, held: Held | None) -> Overdue | None:
         """Return for whose fault the runner must be killed now, if it must.

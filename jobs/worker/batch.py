@@ -25,6 +25,7 @@ class Batch:
         self.opened_at = time.monotonic()
         # Held by the clerk while it settles and tells: what comes after must come after that.
         self.attending = threading.Lock()
+        self.is_attended = False  # set by the clerk once all of that is done
         self._board = board
         self._serial = serial
         self._lock = threading.Lock()

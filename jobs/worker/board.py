@@ -13,10 +13,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SIZE_BYTES = 64
+from jobs.worker import grip
+
+_SIZE_BYTES = 128
 # The places of whole numbers, then those of moments by time.monotonic(), which is the machine's.
 _SERIAL, _LIMIT, _BEGUN, _DONE, _MARK = range(5)
 _BEGAN_AT, _DONE_AT = 5, 6
+# Behind them stands who holds the event loop (grip.py).
+_GRIP = slice(64, 64 + grip.SIZE_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +50,16 @@ class Board:
 
     Args:
         fd: The file; closed by `close`.
+
+    Attributes:
+        grip: The memory of the grip that the runner's event loop is held by.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._map = mmap.mmap(fd, _SIZE_BYTES)
         self._view = memoryview(self._map)
+        self.grip = self._view[_GRIP]
         self._numbers = self._view.cast("q")
         self._moments = self._view.cast("d")
         # A record lock is its process's: a clerk that comes late to the batch before and lets go of
@@ -73,6 +81,7 @@ class Board:
         """Let go of it."""
         self._numbers.release()
         self._moments.release()
+        self.grip.release()
         self._view.release()
         self._map.close()
         os.close(self.fd)

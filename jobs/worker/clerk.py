@@ -93,3 +93,4 @@ class Clerk(threading.Thread):
             job = batch.running
             if job is not None:
                 announce.started([job], worker_name=self._worker_name, worker_id=self._worker_id)
+        batch.is_attended = True

@@ -42,7 +42,7 @@ class Crew:
         self.identity = identity
         self.options = options
         self._mother = mother
-        self._nursery = Nursery(identity, mother=mother)
+        self._nursery = Nursery(identity, mother=mother, async_slots=options.async_slots)
         self._slots = self._nursery.runners
         self._worker_id: UUID | None = None
         self._inbox = Inbox()
@@ -144,6 +144,7 @@ class Crew:
     def _cancel(self, job_id: str, claim: int | None) -> None:
         """Stop a running job; a runner that has moved on is left alone."""
         for slot in self._slots:
+            slot.cancel_ride(job_id, claim)
             if not slot.has(job_id, claim):
                 continue
             self._break_up(slot)  # one that has not begun never begins
@@ -213,6 +214,9 @@ class Crew:
                 slot.claim(tuple(message["ids"]))
             case "started":
                 slot.begin(message)
+            case "entering" | "entered" | "left":
+                slot.aboard.heed(message)
+                slot.is_idle = False
             case "ended":
                 slot.clear()
                 if not message["ran"]:
@@ -261,7 +265,7 @@ class Crew:
             return  # heard already, not yet registered anew
         logger.error("This worker was declared dead: its runners are killed, it registers anew")
         for slot in self._nursery.everyone:
-            slot.clear()
+            slot.clear_all()
             slot.hang_up()
             slot.kill()
         self._worker_id = None
@@ -309,6 +313,7 @@ class Crew:
             return
         self._report_at, self._is_report_due = time.monotonic() + REPORT_SECONDS, False
         self._keeper.runners = [slot.describe() for slot in self._slots]
+        self._keeper.running = {one for slot in self._slots for one in slot.running_claims()}
         self._keeper.announced = frozenset(
             entry for slot in self._slots for entry in slot.announced
         )

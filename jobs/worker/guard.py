@@ -7,8 +7,10 @@ import select
 import signal
 import socket
 import threading
+from uuid import UUID
 
 from jobs.processes import channel
+from jobs.worker.lane import Lane
 from jobs.worker.watch import REPEAT_SECONDS, Reason, Watch
 
 
@@ -17,6 +19,7 @@ class Guard:
 
     def __init__(self, *, end: socket.socket, watch: Watch, rationed: bool) -> None:
         self.draining = threading.Event()
+        self.lane: Lane | None = None  # of the runner, once it has one
         self._end = end
         self._watch = watch
         self._ration = threading.Semaphore(0) if rationed else None
@@ -47,6 +50,9 @@ class Guard:
                     return
                 self._obey(message)
             self._watch.press()
+            if self.lane is not None:
+                self.lane.press()
+                self.lane.look()
             if not self._watch.is_armed:
                 # A job may keep us from speaking; between jobs silence means that we hang.
                 channel.mention(self._end, {"say": "alive"})
@@ -58,6 +64,12 @@ class Guard:
             case "grant":
                 if self._ration is not None:
                     self._ration.release()
+            case "stop async" if self.lane is not None:
+                self.lane.stop(
+                    Reason(message["reason"]),
+                    job_id=UUID(message["job_id"]),
+                    claim=message["claim"],
+                )
             case "stop":
                 self._watch.stop(
                     Reason(message["reason"]), job_id=message["job_id"], claim=message["claim"]

@@ -28,6 +28,9 @@ class Intake:
         worker_name: Its name.
         queues: Its queues, in their order.
         say: Tells the supervisor.
+
+    Attributes:
+        is_possible: Whether any job class is async.
     """
 
     def __init__(
@@ -36,13 +39,10 @@ class Intake:
         self.worker_id = worker_id
         self.worker_name = worker_name
         self._queues = queues
-        self._say = say
+        self.say = say
+        # Registered before any runner was forked.
+        self.is_possible = any(spec.is_async for spec in registry.specs())
         self._unreturned: list[str] = []  # claimed ids to put back when Redis answers
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether any job class is async."""
-        return any(spec.is_async for spec in registry.specs())
 
     def take(self, room: int) -> list[JobStatus]:
         """Return up to `room` jobs, started.
@@ -59,7 +59,7 @@ class Intake:
         return self._start(entries, room) if entries else []
 
     def _start(self, entries: list[str], room: int) -> list[JobStatus]:
-        self._say(say="entering", ids=entries)
+        self.say(say="entering", ids=entries)
         self._unreturned += entries
         # If this fails, nobody knows whether the start was committed: what is put back is then a
         # duplicate, and the keeper settles the attempt that nobody runs.
@@ -68,7 +68,7 @@ class Intake:
         self._unreturned = list(map(str, beginning.later))
         nobodys = [*beginning.dropped, *beginning.strangers]
         if nobodys:
-            self._say(say="left", ids=list(map(str, nobodys)))
+            self.say(say="left", ids=list(map(str, nobodys)))
             with unit_of_work():
                 announce.dropped(nobodys, worker_name=self.worker_name, worker_id=self.worker_id)
         return beginning.jobs
@@ -81,8 +81,14 @@ class Intake:
         """
         if self._unreturned:
             claim.put_back(client.for_work(), self.worker_id, self._unreturned)
-            self._say(say="left", ids=self._unreturned)
+            self.say(say="left", ids=self._unreturned)
             self._unreturned = []
+
+
+def is_async(job: JobStatus) -> bool:
+    """Whether the job's class is."""
+    spec = registry.find(job.job_class)
+    return spec is not None and spec.is_async
 
 
 def _async_prefix(ids: Sequence[str]) -> list[str]:

@@ -42,6 +42,7 @@ class Keeper(threading.Thread):
         super().__init__(name="keeper", daemon=True)
         self.identity = identity
         self.runners: list[dict[str, Any]] = []  # what each does; replaced whole by the supervisor
+        self.running: set[tuple[str, int]] = set()  # jobs and their claims; likewise
         self.announced: frozenset[str] = frozenset()  # ids that the runners have claimed
         self._tell = tell
         self._shown_seconds = shown_seconds
@@ -190,10 +191,9 @@ class Keeper(threading.Thread):
             self._tell(("dead", None))
 
     def _compare(self, worker_id: UUID, held: list[Held]) -> None:
-        running = {(item["job_id"], item["claim"]) for item in self.runners if item.get("job_id")}
         orphans = set()
         for row in held:
-            if (str(row.job_id), row.claim) in running:
+            if (str(row.job_id), row.claim) in self.running:
                 if row.is_cancel_requested:
                     self._tell(("cancel", (str(row.job_id), row.claim)))
             elif str(row.job_id) not in self.announced:
@@ -233,7 +233,7 @@ class Keeper(threading.Thread):
             logger.warning("Put back %d claimed job(s) that no runner had heard of", len(lost))
 
     def _show(self) -> None:
-        busy = any(item.get("job_id") for item in self.runners)
+        busy = bool(self.running)
         fields: dict[Key, Value] = {
             "birth": rq_time(self._birth),
             "last_heartbeat": rq_time(datetime.now(UTC)),

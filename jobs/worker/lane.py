@@ -37,6 +37,9 @@ class Lane:
         slots: How many.
         grip: Where each step says whose it is.
         ended: Called, in a thread of the lane's, with each attempt that is over and to be settled.
+
+    Attributes:
+        room: Set while an attempt may begin.
     """
 
     def __init__(self, *, slots: int, grip: Grip, ended: Callable[[AsyncAttempt], None]) -> None:
@@ -45,8 +48,8 @@ class Lane:
         self._ended = ended
         self._lock = threading.Lock()
         self._attempts: dict[tuple[UUID, int], AsyncAttempt] = {}
-        self._room = threading.Event()
-        self._room.set()
+        self.room = threading.Event()
+        self.room.set()
         self._loop: asyncio.AbstractEventLoop | None = None  # made with the first attempt
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
         self._is_closing = False
@@ -66,10 +69,6 @@ class Lane:
         with self._lock:
             return list(self._attempts.values())
 
-    def wait_for_room(self, seconds: float) -> bool:
-        """Wait until an attempt may begin, at most so long; return whether one may."""
-        return self._room.wait(seconds)
-
     def begin(self, job: JobStatus) -> AsyncAttempt:
         """Begin the attempt that `start` made; from any thread."""
         loop = self._loop or self._start()
@@ -83,7 +82,7 @@ class Lane:
         with self._lock:
             self._attempts[job.id, job.claim] = attempt
             if not self.free:
-                self._room.clear()
+                self.room.clear()
         # A context of its own: what one job sets, no other sees.
         loop.call_soon_threadsafe(attempt.begin, loop, context=contextvars.Context())
         return attempt
@@ -150,7 +149,7 @@ class Lane:
         self._ended(attempt)
         with self._lock:
             del self._attempts[attempt.job.id, attempt.job.claim]
-            self._room.set()
+            self.room.set()
 
     def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -24,37 +23,30 @@ from jobs.models.job_status import is_job_id, job_ids
 from jobs.processes import channel
 from jobs.processes.connection import discard, keep_warm, unit_of_work
 from jobs.processes.outage import Outages
-from jobs.worker import plain, run
+from jobs.worker import plain, run, usher
 from jobs.worker.batch import Batch
 from jobs.worker.board import Board
+from jobs.worker.claims import IDLE_SECONDS, Claims
 from jobs.worker.clerk import Clerk
 from jobs.worker.context import Side
+from jobs.worker.grip import Grip
 from jobs.worker.guard import Guard
+from jobs.worker.intake import is_async
 from jobs.worker.ledger import Ledger
 from jobs.worker.memory import PeakMemory
-from jobs.worker.pace import Pace
+from jobs.worker.orders import Orders, described
+from jobs.worker.pace import BATCH_SECONDS, Pace
+from jobs.worker.usher import Usher
 from jobs.worker.watch import Watch
 
 logger = logging.getLogger("jobs.worker")
 
-# How long an idle runner waits for a push. A plain rq job wakes nobody: the next look finds it.
-IDLE_SECONDS = 0.25
 # How long a runner whose worker was declared dead leaves the queues alone.
 REFUSED_SECONDS = 1.0
 # Whatever PostgreSQL or Redis does, a runner waits and tries again.
 OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
 # Moves nothing; refused by a server that would refuse a start: read-only, in recovery.
 _TRY_WRITE = "UPDATE job_workers SET id = id WHERE false"
-
-
-@dataclass(slots=True, kw_only=True)
-class Orders:
-    """What the supervisor tells a runner when it is made."""
-
-    worker_id: UUID
-    worker_name: str
-    queues: list[str]
-    rationed: bool  # claims only what the supervisor grants (--max-jobs)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,31 +64,38 @@ class Loop:
         default_factory=lambda: Outages(f"Runner {os.getpid()}", log=logger), init=False
     )
     ledger: Ledger = field(init=False)
+    claims: Claims = field(init=False)
     clerk: Clerk = field(init=False)
+    usher: Usher = field(init=False)
     pace: Pace = field(init=False)
     batch: Batch | None = None  # what it has started last; what is done of it is to be settled
     serial: int = 0  # of that batch
     jobs_run: int = 0
+    busy_since: float | None = None  # time.monotonic(): with what runs in this thread
     may_have_more: bool = False  # the queues were not empty after the last take
     is_idle: bool = False  # the last take found nothing: the next one waits for a push
-    # Claimed ids to put back when Redis answers.
-    unreturned: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         worker_id, name = self.orders.worker_id, self.orders.worker_name
         self.ledger = Ledger(
             worker_id=worker_id, worker_name=name, postgresql=self.outages.postgresql
         )
+        self.claims = Claims(self.orders, self.ledger)
         outages = Outages(f"Clerk of runner {os.getpid()}", log=logger)
         ledger = Ledger(worker_id=worker_id, worker_name=name, postgresql=outages.postgresql)
         self.clerk = Clerk(ledger, watch=self.watch, worker_id=worker_id, worker_name=name)
+        self.usher = usher.make(
+            self.orders, grip=Grip(self.board.grip), say=self._say, may_claim=self._may_take_in
+        )
+        self.guard.lane = self.usher.lane
         self.pace = Pace(1 if self.orders.rationed else conf.current().batch_size)
 
     def run(self) -> None:
         """Be the runner."""
         channel.send(self.end, {"say": "board"}, fds=(self.board.fd,))
         self.clerk.start()
-        while not self.guard.draining.is_set() and not self._is_worn():
+        self.usher.start()
+        while not self.guard.draining.is_set() and not self._is_over():
             try:
                 self._return_claims()
                 self._await_postgresql()
@@ -110,7 +109,9 @@ class Loop:
                 self.guard.draining.wait(self._recover(error))
         self._close_batch()
         self.side.close()
-        if not self.clerk.is_alive():
+        while not self._is_broken() and not self.usher.is_idle:
+            time.sleep(0.01)  # drained; the supervisor minds the grace
+        if self._is_broken():
             raise SystemExit(1)
 
     # --- One turn ---
@@ -121,46 +122,29 @@ class Loop:
         elif self.batch is not None:
             # The clerk may be giving back what stood before all that we could take now.
             self.batch.await_clerk()
-        taken = self._wait_and_take() if self.is_idle else self._take()
-        self.outages.redis.answered()
-        self.is_idle = not taken.entries
-        self.may_have_more = taken.more
-        if taken.entries and self.guard.draining.is_set():
-            self.unreturned += [entry_id for _, entry_id in taken.entries]
+        with self.usher.door:
+            take = self.claims.wait_and_take if self.is_idle else self.claims.take
+            taken = take(self.pace.size)
+            self.outages.redis.answered()
+            self.is_idle = not taken.entries
+            self.may_have_more = taken.more
+            is_late = bool(taken.entries) and self.guard.draining.is_set()
+            beginning = None if self.is_idle or is_late else self._begin(taken.entries)
+        if beginning is not None:
+            self._go_on(taken.entries, beginning)
+        elif is_late:
+            self.claims.owe([entry_id for _, entry_id in taken.entries])
             self._return_claims()  # told to stop while it waited
-        elif taken.entries:
-            self._begin(taken.entries)
         else:
             self._close_batch()
             self._say(say="idle")
             keep_warm()
 
-    def _take(self) -> claim.Taken:
-        words = self.ledger.words()
-        try:
-            return claim.take(
-                client.for_work(),
-                self.orders.queues,
-                self.orders.worker_id,
-                count=self.pace.size,
-                ended=words,
-                worker_name=self.orders.worker_name,
-            )
-        except client.Unreachable:
-            self.ledger.keep(words)
-            raise
+    def _begin(self, entries: Sequence[tuple[str, str]]) -> Beginning:
+        """Start what can be of these claimed entries, in the commit that settles the last batch.
 
-    def _wait_and_take(self) -> claim.Taken:
-        return claim.take_when_pushed(
-            client.for_work(),
-            self.orders.queues,
-            self.orders.worker_id,
-            count=self.pace.size,
-            seconds=IDLE_SECONDS,
-        )
-
-    def _begin(self, entries: Sequence[tuple[str, str]]) -> None:
-        """Start what can be of these claimed entries, in the commit that settles the last batch."""
+        Async jobs begin at once.
+        """
         self.guard.spend()
         claimed = [entry_id for _, entry_id in entries]
         self._say(say="claimed", ids=claimed)
@@ -171,16 +155,18 @@ class Loop:
                     [ran.settlement for ran in rans if ran.settled is None],
                     job_ids(itertools.takewhile(is_job_id, claimed)),
                     worker_id=self.orders.worker_id,
+                    room=0 if self._is_worn() else self.usher.lane.free,
                 )
         except OUTAGES:
             # Whether it was committed nobody knows: the keeper settles what was started.
-            self.unreturned += claimed
+            self.claims.owe(claimed)
             if self.batch:
                 self.batch.keep(rans)
             raise
         self.ledger.tell_soon(rans, settled)
         self.batch = None
-        self._go_on(entries, beginning)
+        self.usher.begin([job for job in beginning.jobs if is_async(job)])
+        return beginning
 
     def _go_on(self, entries: Sequence[tuple[str, str]], beginning: Beginning) -> None:
         """Run what was started; all else that was claimed goes where it belongs."""
@@ -200,29 +186,33 @@ class Loop:
                     worker_name=self.orders.worker_name,
                     worker_id=self.orders.worker_id,
                 )
-        self._put_back([entry_id for _, entry_id in left])
-        if beginning.jobs:
-            self._run(beginning.jobs)
+        self.claims.put_back([entry_id for _, entry_id in left])
+        jobs = [job for job in beginning.jobs if not is_async(job)]
+        if jobs:
+            self._run(jobs)
         elif plain_entry is not None:
             self._run_plain(*plain_entry)
         else:
-            self._say(say="ended", ran=0)
+            self._leave_main_idle(beginning)
         if beginning.is_refused:
             # Its supervisor will see.
             name = self.orders.worker_name
             logger.warning("Worker %s may start nothing: it was declared dead", name)
             time.sleep(REFUSED_SECONDS)
 
-    def _put_back(self, ids: Sequence[str]) -> None:
-        try:
-            claim.put_back(client.for_work(), self.orders.worker_id, ids)
-        except client.Unreachable:
-            # What was started must run: the next turn puts them back.
-            self.unreturned += ids
+    def _leave_main_idle(self, beginning: Beginning) -> None:
+        self._say(say="ended", ran=len(beginning.jobs))
+        if beginning.jobs:  # all of them async
+            self.pace.note(len(beginning.jobs), seconds=0.0)
+        elif beginning.later:
+            # An async job stands at the head, and there is no room for it.
+            self._close_batch()
+            (self.guard.draining if self._is_worn() else self.usher.lane.room).wait(IDLE_SECONDS)
 
     def _run(self, jobs: Sequence[JobStatus]) -> None:
         self.serial += 1
-        self._say(say="started", serial=self.serial, jobs=[_describe(job) for job in jobs])
+        self._say(say="started", serial=self.serial, jobs=[described(job) for job in jobs])
+        self.busy_since = time.monotonic()
         self.batch = batch = Batch(jobs, board=self.board, serial=self.serial)
         self.clerk.expect(batch)
         self.memory.begin()
@@ -230,6 +220,7 @@ class Loop:
             with unit_of_work():
                 ran = run.attempt(job, watch=self.watch, side=self.side, memory=self.memory)
             batch.finish(ran)
+        self.busy_since = None
         self.jobs_run += batch.begun
         if batch.begun:
             self.pace.note(batch.begun, seconds=time.monotonic() - batch.opened_at)
@@ -258,8 +249,10 @@ class Loop:
         )
         self.board.open_batch(self.serial, 1)
         if self.board.begin(self.memory.begin()):
+            self.busy_since = time.monotonic()
             with unit_of_work():
                 plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
+            self.busy_since = None
             self.board.finish()
         self.jobs_run += 1
         self._say(say="ended", ran=1)
@@ -287,10 +280,9 @@ class Loop:
             self.outages.postgresql.answered()
 
     def _return_claims(self) -> None:
-        if self.unreturned:
+        if self.claims.is_owing:
             self._close_batch()
-            claim.put_back(client.for_work(), self.orders.worker_id, self.unreturned)
-            self.unreturned.clear()
+            self.claims.pay()
             self._say(say="ended", ran=0)
 
     def _recover(self, error: Exception) -> float:
@@ -302,20 +294,27 @@ class Loop:
     def _is_worn(self) -> bool:
         settings = conf.current()
         return (
-            self.jobs_run >= settings.runner_max_jobs
+            self.jobs_run + self.usher.jobs_run >= settings.runner_max_jobs
             or self.memory.highest() > settings.runner_max_memory
-            or not self.clerk.is_alive()
+        )
+
+    def _is_over(self) -> bool:
+        # Worn, it takes no more async jobs; while those that it has last, sync ones go on.
+        return self._is_broken() or (self._is_worn() and self.usher.is_idle)
+
+    def _is_broken(self) -> bool:
+        return not (self.clerk.is_alive() and self.usher.is_alive())
+
+    def _may_take_in(self) -> bool:
+        """Whether the usher may claim, since this thread can't; in the usher's."""
+        since, batch = self.busy_since, self.batch
+        return (
+            since is not None
+            and time.monotonic() - since > BATCH_SECONDS
+            # Else the clerk may be giving back what stood before all that it could take.
+            and (batch is None or batch.is_attended)
+            and not (self.orders.rationed or self.guard.draining.is_set() or self._is_worn())
         )
 
     def _say(self, **message: Any) -> None:
         channel.send(self.end, message)
-
-
-def _describe(job: JobStatus) -> dict[str, Any]:
-    return {
-        "job_id": str(job.id),
-        "claim": job.claim,
-        "job_class": job.job_class,
-        "attempt": job.attempt,
-        "timeout_seconds": run.timeout_of(job).total_seconds(),
-    }

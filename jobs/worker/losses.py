@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import DatabaseError
@@ -20,8 +20,9 @@ from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.statuses import Status
-from jobs.worker import plain, registration, run
+from jobs.worker import neighbours, plain, registration, run
 from jobs.worker.board import Seen
+from jobs.worker.neighbours import Neighbours
 from jobs.worker.session import application_name
 from jobs.worker.slot import Attempt, Slot
 from jobs.worker.watch import Reason
@@ -43,6 +44,7 @@ class Death:
     seen: Seen | None  # what its board says of that batch; None where it had not opened it
     cause: Reason | None  # why the supervisor killed its job; None: it didn't
     was_cut_off: bool = False  # it was killed since it could be heard no more
+    aboard: Neighbours = field(default_factory=Neighbours)  # beside the batch, on its event loop
 
     @property
     def running(self) -> Attempt | None:
@@ -53,7 +55,7 @@ class Death:
     @property
     def ids(self) -> tuple[str, ...]:
         """All entry ids that it may leave behind."""
-        return (*(attempt.job_id for attempt in self.batch), *self.taken)
+        return (*(attempt.job_id for attempt in self.batch), *self.taken, *self.aboard.rides)
 
 
 def death_of(slot: Slot, *, code: int | None, peak_memory: int | None) -> Death:
@@ -64,11 +66,17 @@ def death_of(slot: Slot, *, code: int | None, peak_memory: int | None) -> Death:
         pid=slot.pid or 0,
         code=code,
         peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
-        taken=slot.taken,
+        taken=(*slot.taken, *slot.aboard.entering),
         batch=slot.batch,
         seen=seen,
-        cause=slot.cause if slot.was_killed else None,
+        cause=slot.cause if slot.was_killed or slot.was_told else None,
         was_cut_off=slot.was_killed and slot.cause is None,
+        aboard=Neighbours(
+            rides=dict(slot.aboard.rides),
+            overdue=slot.overdue,
+            held=slot.held,
+            main_job_id=slot.running.job_id if slot.running else "",
+        ),
     )
 
 
@@ -90,12 +98,18 @@ def settle_death(
     jobs = JobStatus.objects.filter(
         id__in=job_ids(death.ids), status=Status.STARTED, worker_id=worker_id
     )
-    settle_lost(
-        {job: _outcome(job, death) for job in jobs if _is_left(job, death)},
-        worker_id=worker_id,
-        worker_name=worker_name,
-        peak_memory=death.peak_memory,
-    )
+    left_jobs = [job for job in jobs if _is_left(job, death)]
+    for is_aboard, peak_memory in ((False, death.peak_memory), (True, None)):
+        settle_lost(
+            {
+                job: _outcome(job, death)
+                for job in left_jobs
+                if (str(job.id) in death.aboard.rides) is is_aboard
+            },
+            worker_id=worker_id,
+            worker_name=worker_name,
+            peak_memory=peak_memory,
+        )
     try:
         redis = client.for_work()
         for entry in death.ids:
@@ -113,6 +127,7 @@ def settle_death(
 def _is_left(job: JobStatus, death: Death) -> bool:
     # What was given back may run in another runner of this worker by now, under a later claim.
     claims = {attempt.job_id: attempt.claim for attempt in death.batch}
+    claims |= {job_id: ride.job["claim"] for job_id, ride in death.aboard.rides.items()}
     return claims.get(str(job.id), job.claim) == job.claim
 
 
@@ -181,6 +196,8 @@ def settle_lost(
 
 
 def _outcome(job: JobStatus, death: Death) -> Outcome:
+    if str(job.id) in death.aboard.rides:
+        return _outcome_of_ride(job, death)
     places = {attempt.job_id: place for place, attempt in enumerate(death.batch)}
     place = places.get(str(job.id))
     if death.seen is None or place is None or place >= death.seen.begun:
@@ -192,7 +209,26 @@ def _outcome(job: JobStatus, death: Death) -> Outcome:
 
 
 def _outcome_of_running(job: JobStatus, death: Death) -> Outcome:
-    match death.cause:
+    if death.aboard.overdue is not None and death.cause is None:
+        return neighbours.of_neighbour(job, death.aboard.overdue.job_id)
+    return _outcome_of_stopped(job, death, death.cause)
+
+
+def _outcome_of_ride(job: JobStatus, death: Death) -> Outcome:
+    job_id, aboard = str(job.id), death.aboard
+    reason = aboard.stopped_for(job_id)
+    culprit_id = aboard.culprit(was_killed=death.cause is not None)
+    if reason is None and culprit_id == job_id and aboard.overdue is not None:
+        return neighbours.of_holder(job, aboard.overdue)
+    if reason is None and culprit_id:
+        return neighbours.of_neighbour(job, culprit_id)
+    if reason is None and not aboard.is_suspect(job_id):
+        return verdict.of_loss(job, WorkerLost(_describe(death)), counts=False)
+    return _outcome_of_stopped(job, death, reason)
+
+
+def _outcome_of_stopped(job: JobStatus, death: Death, reason: Reason | None) -> Outcome:
+    match reason:
         case Reason.TIMEOUT:
             return _timed_out(job)
         case Reason.INTERRUPT:
@@ -223,8 +259,8 @@ def _timed_out(job: JobStatus) -> Outcome:
 
 
 def _describe(death: Death) -> str:
-    if death.cause is not None:
-        return f"The job was stopped ({death.cause}) and its runner killed."
+    if death.cause is not None or death.aboard.overdue is not None:
+        return _describe_kill(death)
     if death.was_cut_off:
         return (
             "The runner could be heard no more, and was killed: it hung, or its job closed the "
@@ -240,6 +276,12 @@ def _describe(death: Death) -> str:
     name = _signal_name(-death.code)
     guess = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
     return f"The runner was killed by {name}{guess}{memory}."
+
+
+def _describe_kill(death: Death) -> str:
+    if death.aboard.overdue is not None:
+        return neighbours.describe(death.aboard.overdue.job_id)
+    return f"The job was stopped ({death.cause}) and its runner killed."
 
 
 def _signal_name(number: int) -> str:

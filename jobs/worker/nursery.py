@@ -28,11 +28,14 @@ class Nursery:
         duties: The slot of the process that does the duties; its index is -1.
     """
 
-    def __init__(self, identity: Identity, *, mother: Mother) -> None:
+    def __init__(
+        self, identity: Identity, *, mother: Mother, async_slots: int | None = None
+    ) -> None:
         self.runners = [Slot(index=index) for index in range(identity.concurrency)]
         self.duties = Slot(index=-1)
         self._identity = identity
         self._mother = mother
+        self._async_slots = async_slots
         self._looked_at = time.monotonic()
 
     @property
@@ -45,7 +48,7 @@ class Nursery:
         moments = [
             moment
             for slot in self.runners
-            for moment in (slot.kill_at, slot.look_at)
+            for moment in (slot.kill_at, slot.look_at, slot.aboard.next_at)
             if moment is not None
         ]
         if may_fork:
@@ -66,6 +69,7 @@ class Nursery:
                     name=self._identity.name,
                     queues=list(self._identity.queues),
                     rationed=rationed,
+                    async_slots=self._async_slots or conf.current().async_slots,
                 )
 
     def place(self, message: channel.Message, fds: list[int]) -> Slot:
@@ -107,6 +111,7 @@ class Nursery:
         """Kill runners whose job's time is over, and whoever hangs."""
         for slot in self.runners:
             slot.kill_if_due()
+            slot.kill_for_ride_if_due()
         now = time.monotonic()
         if now - self._looked_at > PAUSE_SECONDS:
             for slot in self.everyone:

@@ -13,4 +13,5 @@ class Options:
     max_jobs: int | None = None  # over all runners
     max_idle_seconds: float | None = None
     grace_seconds: float | None = None  # what a stop leaves running jobs; None: JOBS["GRACE"]
+    async_slots: int | None = None  # of each runner; None: JOBS["ASYNC_SLOTS"]
     shown_seconds: int = 480  # Redis forgets a silent worker after so long

@@ -5,23 +5,18 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from uuid import UUID
 
 from jobs.processes import channel
 from jobs.worker import forks, session
 from jobs.worker.guard import Guard
-from jobs.worker.loop import Loop, Orders
+from jobs.worker.loop import Loop
+from jobs.worker.orders import Orders
 from jobs.worker.watch import Watch
 
 
 def main(end: socket.socket, message: channel.Message) -> None:
     """Be a runner until the supervisor says drain, or is gone; the mother's entry."""
-    orders = Orders(
-        worker_id=UUID(message["worker_id"]),
-        worker_name=message["name"],
-        queues=message["queues"],
-        rationed=message["rationed"],
-    )
+    orders = Orders.of_message(message)
     for number in (signal.SIGTERM, signal.SIGINT):
         # The supervisor decides when a job is interrupted. A handler, not SIG_IGN: that would pass
         # through exec, and the job's own children could no longer be terminated.

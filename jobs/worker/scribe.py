@@ -5,13 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobs import conf
 from jobs.worker.context import Progress, Side
 
 if TYPE_CHECKING:
     from jobs.worker.async_attempt import AsyncAttempt
+
+
+class _Word(NamedTuple):
+    attempt: AsyncAttempt
+    progress: Progress
+    then: Callable[[], None] | None  # where it was the attempt's last
 
 
 class Scribe:
@@ -63,18 +69,17 @@ class Scribe:
     def _run(self) -> None:
         side = Side()
         while due := self._wait():
-            gone = side.write_all({(a.job.id, a.job.claim): said for a, said in due.items()})
-            for attempt in due:
-                with self._news:
-                    then = self._ends.pop(attempt, None)
-                if then is not None:
-                    then()
-                elif attempt.job.id in gone:
-                    self._stop(attempt)
-
+            gone = side.write_all(
+                {(word.attempt.job.id, word.attempt.job.claim): word.progress for word in due}
+            )
+            for word in due:
+                if word.then is not None:
+                    word.then()
+                elif word.attempt.job.id in gone:
+                    self._stop(word.attempt)
         side.close()
 
-    def _wait(self) -> dict[AsyncAttempt, Progress]:
+    def _wait(self) -> list[_Word]:
         """Return what is due, as soon as something is; nothing at the end."""
         with self._news:
             while not (due := self._take_due()) and not self._is_closing:
@@ -85,14 +90,16 @@ class Scribe:
         waiting = [self._due_at[attempt] for attempt in self._unwritten]
         return max(0.0, min(waiting) - time.monotonic()) if waiting else None
 
-    def _take_due(self) -> dict[AsyncAttempt, Progress]:
+    def _take_due(self) -> list[_Word]:
         now = time.monotonic()
-        due = {a: said for a, said in self._unwritten.items() if self._due_at[a] <= now}
         interval = conf.current().progress_interval.total_seconds()
-        for attempt in due:
-            del self._unwritten[attempt]
-            if attempt in self._ends:
-                del self._due_at[attempt]
-            else:
+        due = []
+        for attempt in [one for one in self._unwritten if self._due_at[one] <= now]:
+            # Taken together: an end that comes while this is written waits for what came with it.
+            then = self._ends.pop(attempt, None)
+            due.append(_Word(attempt, self._unwritten.pop(attempt), then))
+            if then is None:
                 self._due_at[attempt] = now + interval
+            else:
+                del self._due_at[attempt]
         return due

@@ -7,13 +7,16 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs import conf
 from jobs.processes import channel
+from jobs.worker import grip
+from jobs.worker.aboard import Aboard, Overdue, Ride
 from jobs.worker.board import Board, Seen
+from jobs.worker.grip import Held
 from jobs.worker.watch import Reason
 
 # A runner whose end of the channel is closed is dead, and reported, within milliseconds.
@@ -51,6 +54,8 @@ class Slot:
     taken: tuple[str, ...] = ()  # entry ids it has claimed and not yet said to have started
     serial: int = 0  # of its batch, as the board has it
     batch: tuple[Attempt, ...] = ()  # not yet settled
+    aboard: Aboard = field(default_factory=Aboard)  # its async attempts
+    overdue: Overdue | None = None  # for the fault of this one of them it was killed
     look_at: float | None = None  # time.monotonic(): when to look at the board
     kill_at: float | None = None  # time.monotonic(): after this its group is killed
     cause: Reason | None = None  # why; None: it is cut off from us
@@ -61,7 +66,22 @@ class Slot:
     @property
     def announced(self) -> tuple[str, ...]:
         """The entry ids that it has claimed, or started and not yet settled."""
-        return (*(attempt.job_id for attempt in self.batch), *self.taken)
+        return (*(attempt.job_id for attempt in self.batch), *self.taken, *self.aboard.ids)
+
+    @property
+    def held(self) -> Held | None:
+        """The step that holds its event loop, as it says itself."""
+        return grip.read(self.board.grip) if self.board is not None else None
+
+    @property
+    def was_told(self) -> bool:
+        """Whether it was killed for another's fault, its main thread's job being told to stop."""
+        return self.overdue is not None and self.cause in {Reason.CANCEL, Reason.INTERRUPT}
+
+    @property
+    def count_running(self) -> int:
+        """How many jobs' own code runs, or waits on the event loop."""
+        return (self.running is not None) + len(self.aboard.rides)
 
     @property
     def seen(self) -> Seen | None:
@@ -81,6 +101,12 @@ class Slot:
         if seen is None or not seen.is_running:
             return None
         return self.batch[seen.begun - 1]
+
+    def running_claims(self) -> list[tuple[str, int]]:
+        """Return the job and the claim of each attempt that runs."""
+        attempt = self.running
+        main = [] if attempt is None else [(attempt.job_id, attempt.claim)]
+        return main + [(job_id, ride.job["claim"]) for job_id, ride in self.aboard.rides.items()]
 
     @property
     def is_unreported(self) -> bool:
@@ -103,7 +129,7 @@ class Slot:
         end.settimeout(0)
         self.pid, self.end = pid, end
         self.forked_at = self.heard_at = time.monotonic()
-        self.clear()
+        self.clear_all()
 
     def show_board(self, fd: int) -> None:
         """Take the runner's board."""
@@ -114,11 +140,17 @@ class Slot:
         """Take the dead runner out."""
         self.hang_up()
         self.pid = None
-        self.clear()
+        self.clear_all()
         self._drop_board()
 
+    def clear_all(self) -> None:
+        """Forget all its jobs: the runner is gone, or to go."""
+        self.clear()
+        self.aboard.clear()
+        self.overdue = None
+
     def clear(self) -> None:
-        """Forget its jobs: they have ended."""
+        """Forget the jobs of its main thread: they have ended."""
         self.taken, self.batch = (), ()
         self.look_at, self.kill_at, self.cause = None, None, None
         self.was_killed = self.is_idle = False
@@ -173,6 +205,18 @@ class Slot:
         late = conf.current().kill_after.total_seconds()
         self.kill_at, self.cause = time.monotonic() + late, reason
 
+    def cancel_ride(self, job_id: str, claim: int | None) -> None:
+        """Tell an async attempt of this job to stop, if it is that claim's; None: whichever."""
+        ride = self.aboard.rides.get(job_id)
+        if ride is not None and claim in {None, ride.job["claim"]}:
+            self.stop_ride(ride, Reason.CANCEL)
+
+    def stop_ride(self, ride: Ride, reason: Reason) -> None:
+        """Tell one of its async attempts to stop."""
+        message = self.aboard.stop(ride, reason)
+        if message is not None:
+            self.say(**message)
+
     def say(self, **message: Any) -> None:
         """Send the runner a message; one that is dead doesn't mind."""
         if self.end is not None:
@@ -200,6 +244,13 @@ class Slot:
         self.was_killed, self.kill_at = True, None
         self.kill()
 
+    def kill_for_ride_if_due(self) -> None:
+        """Kill the runner if the time of one on its event loop is over."""
+        if self.end is not None and self.overdue is None:
+            self.overdue = self.aboard.overdue(self.held) if self.aboard else None
+            if self.overdue is not None:
+                self.kill()
+
     def cut_off(self) -> None:
         """Kill the runner: it can be heard no more."""
         self.was_killed, self.cause, self.kill_at = True, None, None
@@ -214,11 +265,12 @@ class Slot:
     def describe(self) -> dict[str, Any]:
         """Return what the worker's row says of this runner."""
         attempt, seen = self.running, self.seen
+        shown = {"pid": self.pid, **self.aboard.describe()}
         if attempt is None or seen is None:
-            return {"pid": self.pid}
+            return shown
         ago = timedelta(seconds=time.monotonic() - seen.began_at)
         return {
-            "pid": self.pid,
+            **shown,
             "job_id": attempt.job_id,
             "claim": attempt.claim,
             "job_class": attempt.job_class,

@@ -67,7 +67,7 @@ class Stop:
             "Worker %s stops: %s. %d job(s) running, they have %g s",
             self._worker_name,
             reason,
-            sum(slot.running is not None for slot in self._slots),
+            sum(slot.count_running for slot in self._slots),
             grace_seconds,
         )
         self._grace_until = time.monotonic() + grace_seconds
@@ -87,7 +87,7 @@ class Stop:
 
     def _interrupt(self) -> None:
         self._has_interrupted = True
-        if running := sum(slot.running is not None for slot in self._slots):
+        if running := sum(slot.count_running for slot in self._slots):
             logger.warning(
                 "Worker %s: %s, %d job(s) running are interrupted",
                 self._worker_name,
@@ -101,8 +101,10 @@ class Stop:
         """Interrupt a runner once all are; one may have claimed or started just then."""
         if not self._has_interrupted:
             return
+        for ride in slot.aboard.rides.values():
+            slot.stop_ride(ride, Reason.INTERRUPT)
         if slot.running is not None:
             slot.stop(Reason.INTERRUPT)
-        elif slot.pid is not None:
+        elif slot.pid is not None and not slot.aboard:
             late = conf.current().kill_after.total_seconds()
             slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT

@@ -30,6 +30,7 @@ class Supervisor(Worker):
         name: A label; default: host, pid and a random part.
         concurrency: How many runners.
         grace_seconds: What a stop leaves running jobs; default: JOBS["GRACE"].
+        async_slots: How many async jobs a runner runs at once; default: JOBS["ASYNC_SLOTS"].
         mother: Forked before this process had a socket or a thread; default: forked now.
         kwargs: As rq's. Any serializer is replaced by JSON.
     """
@@ -41,6 +42,7 @@ class Supervisor(Worker):
         *args: Any,
         concurrency: int = 1,
         grace_seconds: float | None = None,
+        async_slots: int | None = None,
         mother: Mother | None = None,
         **kwargs: Any,
     ) -> None:
@@ -49,6 +51,7 @@ class Supervisor(Worker):
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._concurrency = concurrency
         self._grace_seconds = grace_seconds
+        self._async_slots = async_slots
         self._mother = mother
 
     def work(  # noqa: PLR0913, PLR0917 - rq's signature
@@ -78,6 +81,7 @@ class Supervisor(Worker):
                 max_jobs=max_jobs if left is None else left,
                 max_idle_seconds=max_idle_time,
                 grace_seconds=self._grace_seconds,
+                async_slots=self._async_slots,
                 shown_seconds=self.worker_ttl + 60,
             ),
         ).run()

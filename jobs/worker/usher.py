@@ -8,23 +8,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from jobs.broker import client
-from jobs.errors import StaleAttempt
-from jobs.lifecycle import announce, verdict
-from jobs.lifecycle.announce import Ending
-from jobs.lifecycle.outcomes import Settlement
-from jobs.lifecycle.settle import Settled, settle
+from jobs.lifecycle import announce
 from jobs.models import JobStatus
-from jobs.processes.connection import unit_of_work
-from jobs.processes.outage import Outages, Tries
+from jobs.processes.outage import Outages
 from jobs.worker.async_attempt import AsyncAttempt
 from jobs.worker.grip import Grip
 from jobs.worker.intake import Intake
 from jobs.worker.lane import Lane
+from jobs.worker.ledger import Ledger
+from jobs.worker.orders import Orders, described
+from jobs.worker.run import Ran
 
 logger = logging.getLogger("jobs.worker")
 
@@ -38,14 +35,15 @@ OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
 
 
 class Usher(threading.Thread):
-    """Has the lane, and a database connection of its own.
+    """Has the lane. Ends where PostgreSQL refuses what it settles, and the runner with it.
 
     Args:
         slots: How many async attempts may run at once.
         grip: Where each step says whose it is.
         intake: Where it finds more.
+        ledger: This thread's own, and with it its database connection, opened at its first use.
+        outages: As its thread sees them.
         may_claim: Whether it may claim for the lane: the main thread is busy, and nobody stops.
-        say: Tells the supervisor.
     """
 
     def __init__(
@@ -54,8 +52,9 @@ class Usher(threading.Thread):
         slots: int,
         grip: Grip,
         intake: Intake,
+        ledger: Ledger,
+        outages: Outages,
         may_claim: Callable[[], bool],
-        say: Callable[..., None],
     ) -> None:
         super().__init__(name="usher", daemon=True)
         self.lane = Lane(slots=slots, grip=grip, ended=self._note_end)
@@ -63,14 +62,14 @@ class Usher(threading.Thread):
         self.door = threading.Lock()
         self.jobs_run = 0
         self._intake = intake
+        self._ledger = ledger
         self._may_claim = may_claim
-        self._say = say
         self._news = threading.Event()
         self._ended: collections.deque[AsyncAttempt] = collections.deque()
         self._untold: collections.deque[AsyncAttempt] = collections.deque()
         self._is_closing = False
         self._take_at = 0.0  # time.monotonic(): until then a server that is away is left alone
-        self._outages = Outages(f"Runner {os.getpid()}'s usher", log=logger)
+        self._outages = outages
 
     @property
     def is_idle(self) -> bool:
@@ -80,7 +79,9 @@ class Usher(threading.Thread):
     def begin(self, jobs: Sequence[JobStatus]) -> None:
         """Begin the attempts that `start` made; from any thread."""
         for at in range(0, len(jobs), SAID_AT_ONCE):
-            self._say(say="entered", jobs=[_said(job) for job in jobs[at : at + SAID_AT_ONCE]])
+            self._intake.say(
+                say="entered", jobs=[described(job) for job in jobs[at : at + SAID_AT_ONCE]]
+            )
         for job in jobs:
             self._untold.append(self.lane.begin(job))
         if jobs:
@@ -121,58 +122,13 @@ class Usher(threading.Thread):
     def _settle_ended(self) -> None:
         while self._ended:
             attempts = [self._ended[at] for at in range(min(len(self._ended), SETTLED_AT_ONCE))]
-            settlements = [attempt.settlement() for attempt in attempts]
-            settled = self._settle(settlements)
+            self._ledger.record(
+                [Ran(job=attempt.job, settlement=attempt.settlement()) for attempt in attempts]
+            )
             self.jobs_run += len(attempts)
-            self._tell_of_ends(attempts, settlements, settled)
-            self._say(say="left", ids=[str(attempt.job.id) for attempt in attempts])
+            self._intake.say(say="left", ids=[str(attempt.job.id) for attempt in attempts])
             for _ in attempts:
                 self._ended.popleft()
-
-    def _settle(self, settlements: Sequence[Settlement]) -> list[Settled]:
-        """Record the outcomes, however long PostgreSQL is away: the work has been done.
-
-        Where they are refused this runner ends, and its supervisor settles the attempts as lost.
-        """
-        tries = Tries(self._outages.postgresql)
-        while True:
-            try:
-                with unit_of_work():
-                    settled = settle(settlements)
-            except (DatabaseError, InterfaceError) as error:
-                seconds = tries.failed(error)
-                if seconds is None:
-                    logger.exception("The ends of async jobs are refused, this runner ends")
-                    os._exit(1)
-                time.sleep(seconds)
-            else:
-                self._outages.postgresql.answered()
-                return settled
-
-    def _tell_of_ends(
-        self,
-        attempts: Sequence[AsyncAttempt],
-        settlements: Sequence[Settlement],
-        settled: Sequence[Settled],
-    ) -> None:
-        settled_by_id = {one.job_id: one for one in settled}
-        endings = []
-        for attempt, settlement in zip(attempts, settlements, strict=True):
-            one = settled_by_id.get(settlement.job_id)
-            if one is not None:
-                endings.append(Ending(settled=one, outcome=settlement.outcome, job=attempt.job))
-            else:
-                stale = StaleAttempt(job_id=settlement.job_id, claim=settlement.claim)
-                logger.warning("%s", stale)
-        try:
-            with unit_of_work():
-                announce.ended(
-                    endings,
-                    worker_name=self._intake.worker_name,
-                    worker_id=self._intake.worker_id,
-                )
-        except OUTAGES as error:
-            self._outages.of(error).failed(error)  # the relay pushes what was given back
 
     # --- The begin ---
 
@@ -211,11 +167,17 @@ class Usher(threading.Thread):
         return bool(jobs)
 
 
-def _said(job: JobStatus) -> dict[str, Any]:
-    return {
-        "job_id": str(job.id),
-        "claim": job.claim,
-        "job_class": job.job_class,
-        "attempt": job.attempt,
-        "timeout_seconds": verdict.timeout_of(job).total_seconds(),
-    }
+def make(
+    orders: Orders, *, grip: Grip, say: Callable[..., None], may_claim: Callable[[], bool]
+) -> Usher:
+    """Return a runner's usher; `say` tells the supervisor, the rest is as for the class."""
+    worker_id, worker_name = orders.worker_id, orders.worker_name
+    outages = Outages(f"Usher of runner {os.getpid()}", log=logger)
+    return Usher(
+        slots=orders.async_slots,
+        grip=grip,
+        intake=Intake(worker_id=worker_id, worker_name=worker_name, queues=orders.queues, say=say),
+        ledger=Ledger(worker_id=worker_id, worker_name=worker_name, postgresql=outages.postgresql),
+        outages=outages,
+        may_claim=may_claim,
+    )

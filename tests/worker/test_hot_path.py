@@ -31,7 +31,11 @@ def runner() -> Iterator[Loop]:
     watch = Watch()
     before = signal.getsignal(signal.SIGALRM)
     orders = Orders(
-        worker_id=worker.id, worker_name=worker.name, queues=["default"], rationed=False
+        worker_id=worker.id,
+        worker_name=worker.name,
+        queues=["default"],
+        rationed=False,
+        async_slots=1,
     )
     guard = Guard(end=runners, watch=watch, rationed=False)
     one = Loop(orders=orders, end=runners, watch=watch, guard=guard)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.db import connection
 
+from jobs.base import BaseJob
 from jobs.lifecycle.outcomes import Cancelled, Completed, Failed, GivenBack, Outcome, Snoozed
 from jobs.models import JobStatus
 from jobs.statuses import Status
@@ -244,6 +248,22 @@ def test_the_last_progress_is_written_before_the_end(ride: Ride) -> None:
     assert progress_of(job)["done"] == 3
 
 
+def test_the_end_waits_for_its_own_last_word_not_for_an_earlier_one(ride: Ride) -> None:
+    job = make_job(status=Status.STARTED, job_class="AsyncTell", params={"steps": 3})
+    other = connection.copy("other")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE job_statuses IN ACCESS EXCLUSIVE MODE")
+            attempt = ride.lane.begin(job)  # whose first word is written now, and has to wait
+            wait.until("its code is over", lambda: attempt.begun_at and not attempt.tasks)
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+
+    assert ride.next().settlement().outcome == Completed(result=3)
+    assert progress_of(job)["done"] == 3
+
+
 @pytest.mark.parametrize("in_a_thread", [False, True])
 def test_a_cancel_is_heard_of_by_progress(ride: Ride, *, in_a_thread: bool) -> None:
     job = ride.begin("AsyncTell", in_a_thread=in_a_thread)
@@ -304,3 +324,40 @@ def test_a_task_shows_its_own_stack(ride: Ride) -> None:
         frame = task.get_stack()[-1]
         assert "async_attempt.py" in frame.f_code.co_filename
     assert asyncio.iscoroutine(task.get_coro())
+
+
+class Rate:
+    """The model that the docs' example writes to."""
+
+    kept: list[tuple[date, str, float]] = []
+
+    class objects:  # noqa: N801 - a manager's place
+        @staticmethod
+        async def aupdate_or_create(
+            *, day: date, currency: str, defaults: dict[str, float]
+        ) -> None:
+            Rate.kept.append((day, currency, defaults["rate"]))
+
+
+async def fetch_rates(day: date) -> dict[str, float]:
+    await asyncio.sleep(0)
+    return {"EUR": 1.0, "CHF": 0.9 + day.day / 1000}
+
+
+def test_the_docs_example_runs(ride: Ride) -> None:
+    page = (Path(settings.BASE_DIR) / "docs" / "job-classes.md").read_text()
+    section = page[page.index("## Async jobs") : page.index("## Testing")]
+    [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    scope = {
+        "__name__": __name__,
+        "BaseJob": BaseJob,
+        "timedelta": timedelta,
+        "date": date,
+        "Rate": Rate,
+        "fetch_rates": fetch_rates,
+    }
+    exec(code, scope)  # noqa: S102
+
+    assert ride.outcome_of("FetchRates", day="2026-11-24") == Completed(result=2)
+    assert Rate.kept == [(date(2026, 11, 24), "EUR", 1.0), (date(2026, 11, 24), "CHF", 0.924)]
+    assert asyncio.run(scope["FetchRates"](day=date(2026, 11, 1))._perform()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +12,11 @@ from redis import Redis
 
 from jobs.broker import claim, keys
 from jobs.models import JobAttempt, JobStatus
+from jobs.processes.outage import Outages
 from jobs.worker import grip
 from jobs.worker.grip import Grip
 from jobs.worker.intake import Intake
+from jobs.worker.ledger import Ledger
 from jobs.worker.usher import Usher
 from jobs.worker.watch import Reason
 from tests import wait
@@ -31,6 +34,7 @@ class Desk:
         self.said: list[dict[str, Any]] = []
         self.is_main_busy = threading.Event()
         self.worker = make_worker()
+        outages = Outages("The usher", log=logging.getLogger("jobs.worker"))
         self.usher = Usher(
             slots=slots,
             grip=Grip(memoryview(bytearray(grip.SIZE_BYTES))),
@@ -40,8 +44,13 @@ class Desk:
                 queues=["high", "default"],
                 say=self._hear,
             ),
+            ledger=Ledger(
+                worker_id=self.worker.id,
+                worker_name=self.worker.name,
+                postgresql=outages.postgresql,
+            ),
+            outages=outages,
             may_claim=self.is_main_busy.is_set,
-            say=self._hear,
         )
         self.usher.start()
 

@@ -15,6 +15,7 @@ from jobs.processes import mother
 from jobs.worker.supervisor import ENTRIES, Supervisor
 
 MAX_CONCURRENCY = 64
+MAX_ASYNC_SLOTS = 10_000
 MAX_GRACE_SECONDS = 86_400
 MAX_NAME = 200  # characters; of job_workers.name
 # Options of django-rq's command that can't be given, and why.
@@ -38,7 +39,7 @@ class Command(rqworker.Command):
     requires_system_checks = ("jobs",)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add --concurrency and --grace to django-rq's options."""
+        """Add --concurrency, --async-slots and --grace to django-rq's options."""
         super().add_arguments(parser)
         parser.add_argument(
             "--concurrency",
@@ -46,6 +47,13 @@ class Command(rqworker.Command):
             default=1,
             metavar="N",
             help="How many jobs to run at once, each in a process of its own (default: 1).",
+        )
+        parser.add_argument(
+            "--async-slots",
+            type=_async_slots,
+            metavar="N",
+            help="How many jobs written as `async def _perform` each runner runs at once, beside a "
+            'sync one (default: JOBS["ASYNC_SLOTS"], 100).',
         )
         parser.add_argument(
             "--grace",
@@ -70,6 +78,7 @@ class Command(rqworker.Command):
             worker_class,
             concurrency=options.pop("concurrency"),
             grace_seconds=options.pop("grace"),
+            async_slots=options.pop("async_slots"),
             mother=mother.start(ENTRIES),
         )
         super().handle(*(args or ("default",)), **options)
@@ -104,6 +113,12 @@ class Command(rqworker.Command):
 def _concurrency(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_CONCURRENCY:
         raise ArgumentTypeError(f"a whole number from 1 to {MAX_CONCURRENCY}, not {text!r}")
+    return int(text)
+
+
+def _async_slots(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_ASYNC_SLOTS:
+        raise ArgumentTypeError(f"a whole number from 1 to {MAX_ASYNC_SLOTS}, not {text!r}")
     return int(text)
 
 
