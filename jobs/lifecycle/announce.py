@@ -9,11 +9,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import DatabaseError, InterfaceError
+
 from jobs import conf, json_values, registry
 from jobs.broker import claim, client, past, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
 from jobs.broker.registries import Described, Ended, Started
+from jobs.broker.seldom import Seldom
 from jobs.dispatch import outbox
 from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Completed, Failed, Outcome, Unbegun
@@ -22,6 +25,7 @@ from jobs.models import JobStatus
 from jobs.statuses import TERMINAL, Status
 
 logger = logging.getLogger("jobs.worker")
+_unread = Seldom(logger, "PostgreSQL doesn't answer: what it has recorded is told late (%s)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,20 +104,32 @@ def push_given_back(endings: Sequence[Ending]) -> None:
     """Push those jobs that are queued again, to the heads of their queues, in this order.
 
     After the dashboard has been told: what it is told of a given-back job is that it runs no more.
+    Where PostgreSQL has gone away meanwhile the relay pushes them.
     """
     ids = [ending.settled.job_id for ending in endings if ending.settled.status is Status.QUEUED]
-    if ids:
+    if not ids:
+        return
+    try:
         jobs = JobStatus.objects.filter(status=Status.QUEUED).only(*outbox.PUSHED).in_bulk(ids)
-        outbox.push([jobs[job_id] for job_id in ids if job_id in jobs], at_head=True)
+    except (DatabaseError, InterfaceError) as error:
+        # Their ends are recorded: an error would tell the caller that they aren't.
+        _unread.warn(error)
+        return
+    outbox.push([jobs[job_id] for job_id in ids if job_id in jobs], at_head=True)
 
 
 def dropped(job_ids: Sequence[UUID], *, worker_name: str, worker_id: UUID) -> None:
     """Drop from the worker's claims what did not start; tell the dashboard what has become of it.
 
     Mostly it knows. But an attempt may have ended while Redis was away, and of a short one the end
-    is all that it is ever told.
+    is all that it is ever told. Where PostgreSQL has gone away they stay among the claims.
     """
-    rows = JobStatus.objects.filter(id__in=job_ids, status__in=TERMINAL).defer("params")
+    try:
+        rows = list(JobStatus.objects.filter(id__in=job_ids, status__in=TERMINAL).defer("params"))
+    except (DatabaseError, InterfaceError) as error:
+        # The caller has jobs that did start, in the same commit: those must run.
+        _unread.warn(error)
+        return
     told = [
         Ended(
             job_id=job.id,

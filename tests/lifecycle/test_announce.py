@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from redis import Redis
 
 from jobs.broker import claim, keys
@@ -13,7 +14,9 @@ from jobs.lifecycle.outcomes import Completed, GivenBack, Outcome, Settlement, U
 from jobs.lifecycle.settle import settle
 from jobs.lifecycle.start import start
 from jobs.models import JobStatus, JobWorker
+from jobs.processes.connection import unit_of_work
 from jobs.statuses import Status
+from tests import others
 from tests.make import make_job, make_worker
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
@@ -40,6 +43,14 @@ def settled(jobs: list[JobStatus], outcome: Outcome) -> list[Ending]:
 
 def status_in(redis: Redis, job: JobStatus) -> bytes | None:
     return redis.hget(keys.entry(job.id), "status")
+
+
+def lose_the_connection() -> None:
+    """Have PostgreSQL end the backend that this thread asks."""
+    with others.elsewhere() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(%s, 30000)", [connection.connection.info.backend_pid]
+        )
 
 
 def test_a_start_is_told_to_the_log_and_the_dashboard(
@@ -146,3 +157,31 @@ def test_a_redis_that_is_full_costs_the_dashboard_not_the_caller(
 
     assert not redis.exists(*(keys.entry(job.id) for job in jobs))
     assert claim.held(redis, worker.id) == {}
+
+
+def test_what_is_given_back_as_postgresql_goes_away_is_left_to_the_relay(
+    redis: Redis, worker: JobWorker
+) -> None:
+    with unit_of_work():
+        [job] = begun(worker, redis)
+        endings = settled([job], Unbegun())
+        lose_the_connection()
+        announce.ended(endings, worker_name=worker.name, worker_id=worker.id)
+
+    job.refresh_from_db()
+    assert job.status == Status.QUEUED
+    assert redis.llen(keys.queue("default")) == 0
+
+
+def test_what_is_dropped_as_postgresql_goes_away_stays_claimed(
+    redis: Redis, worker: JobWorker
+) -> None:
+    with unit_of_work():
+        [done] = begun(worker, redis)
+        settled([done], Completed(result="kept"))
+        lose_the_connection()
+        announce.dropped([done.id], worker_name=worker.name, worker_id=worker.id)
+
+    assert claim.held(redis, worker.id) == {str(done.id): "default"}
+    announce.dropped([done.id], worker_name=worker.name, worker_id=worker.id)
+    assert status_in(redis, done) == b"finished"
