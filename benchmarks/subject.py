@@ -169,13 +169,16 @@ class Subject:
                 raise SystemExit(f"{self.name}: its jobs haven't ended in {limit_seconds:.0f} s")
             time.sleep(0.03)
 
-    def told(self) -> dict[int, int]:
-        """Return for each job Tell that has begun when it did, in ns of the monotonic clock."""
+    def told(self) -> dict[int, tuple[int, int]]:
+        """Return for each job Tell that has begun when its work did, and when its function did.
+
+        In ns of the monotonic clock.
+        """
         path = self.marks / "told"
         if not path.exists():
             return {}
-        lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-        return {int(number): int(at_ns) for number, at_ns in lines}
+        lines = (map(int, line.split()) for line in path.read_text(encoding="ascii").splitlines())
+        return {number: (at_ns, first_ns) for number, at_ns, first_ns in lines}
 
     def empty_told(self) -> None:
         """Forget what was told; the workers that run keep the file open."""

@@ -35,10 +35,16 @@ def burn(milliseconds: float) -> dict[str, Any]:
     return {"rounds": rounds}
 
 
-def tell(number: int, at_ns: int) -> dict[str, Any]:
-    """Note when job `number` ran its first line: `at_ns`, by time.monotonic_ns()."""
+def tell(number: int, at_ns: int, first_ns: int | None = None) -> dict[str, Any]:
+    """Note when the work of job `number` began, by time.monotonic_ns().
+
+    Args:
+        number: Of the job.
+        at_ns: The first line of the work.
+        first_ns: The first line of its function, where the row is written in between.
+    """
     begin()
-    os.write(_told(os.getpid()), f"{number} {at_ns}\n".encode())
+    os.write(_told(os.getpid()), f"{number} {at_ns} {first_ns or at_ns}\n".encode())
     return {"number": number}
 
 

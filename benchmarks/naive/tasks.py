@@ -23,8 +23,9 @@ def burn(row_id: int, value: float) -> Any:
 
 
 def tell(row_id: int, value: int) -> Any:
-    """Note when the work began; as with ours, the row says `started` by then."""
-    return _recorded(row_id, lambda: work.tell(value, time.monotonic_ns()))
+    """Note when it began, and when the work did: as with ours, the row says `started` by then."""
+    first_ns = time.monotonic_ns()
+    return _recorded(row_id, lambda: work.tell(value, time.monotonic_ns(), first_ns))
 
 
 def wait(row_id: int, value: float) -> Any:

@@ -79,7 +79,7 @@ def measure(bench: Bench, systems: list[Subject]) -> None:
 
 def p50(subject: Subject, count: int) -> float:
     """Return milliseconds."""
-    return statistics.median(latency.idle(subject, count))
+    return statistics.median(latency.idle(subject, count).work)
 
 
 def main() -> int:
