@@ -15,7 +15,7 @@ from benchmarks import claims
 from benchmarks.rounds import Row, in_turns, rows
 
 # `load` and `burn` are `idle` and `drain` with other numbers.
-FIGURES = ("dispatch", "drain", "idle", "memory", "costs", "backlog")
+FIGURES = ("dispatch", "drain", "idle", "waiting", "memory", "costs", "backlog")
 
 
 @pytest.mark.process

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
 from benchmarks import plans, rounds
 from benchmarks.bench import Bench
 from benchmarks.subject import Subject
@@ -14,9 +11,6 @@ WAIT_SECONDS = 1.0
 
 def run(bench: Bench) -> None:
     """Measure seconds from the first job's start to the last row completed."""
-    if not _has_slots():
-        rounds.say("500 async jobs: this release has no --async-slots")
-        return
     sizes = bench.sizes
     slots = str(sizes.waiting)
     ours = bench.subject(
@@ -32,17 +26,6 @@ def run(bench: Bench) -> None:
     took = seconds(bench.naive, sizes.waiting_naive) * sizes.waiting / sizes.waiting_naive
     values["naive"] = [took] * sizes.rounds
     bench.add(rounds.rows("waiting", "seconds", "s", values))
-
-
-def _has_slots() -> bool:
-    shown = subprocess.run(
-        [*plans.MANAGE, "--help"],
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.ours.settings"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return "--async-slots" in shown.stdout
 
 
 def seconds(subject: Subject, count: int) -> float:
