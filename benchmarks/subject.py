@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -185,8 +186,9 @@ class Subject:
         os.truncate(self.marks / "told", 0)
 
     def close(self) -> None:
-        """End the driver."""
+        """End the driver; its marks and logs go with it."""
         self.connection.close()
         if self._driver.stdin is not None:
             self._driver.stdin.close()
         self._driver.wait(30)
+        shutil.rmtree(self.marks, ignore_errors=True)
