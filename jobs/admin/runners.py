@@ -42,6 +42,8 @@ def doing(runner: dict[str, Any], now: datetime) -> SafeString:
 def _main(runner: dict[str, Any], now: datetime) -> SafeString:
     if _uuid(runner.get("job_id")) is None:
         word = "main thread idle" if runner.get("async_count") else "idle"
+        if runner.get("batch"):
+            word = "busy with short jobs"
         return format_html('<span class="quiet">{}, pid {}</span>', word, runner.get("pid"))
     return _job(runner, now, f", pid {runner.get('pid')}")
 

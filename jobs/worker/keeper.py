@@ -233,7 +233,7 @@ class Keeper(threading.Thread):
             logger.warning("Put back %d claimed job(s) that no runner had heard of", len(lost))
 
     def _show(self) -> None:
-        busy = bool(self.running)
+        busy = bool(self.running) or any(runner.get("batch") for runner in self.runners)
         fields: dict[Key, Value] = {
             "birth": rq_time(self._birth),
             "last_heartbeat": rq_time(datetime.now(UTC)),

@@ -267,7 +267,9 @@ class Slot:
         attempt, seen = self.running, self.seen
         shown = {"pid": self.pid, **self.aboard.describe()}
         if attempt is None or seen is None:
-            return shown
+            # Of short jobs most of the time goes into the commits between them.
+            count = len(self.batch) + len(self.taken)
+            return {**shown, "batch": count} if count else shown
         ago = timedelta(seconds=time.monotonic() - seen.began_at)
         return {
             **shown,

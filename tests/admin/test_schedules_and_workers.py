@@ -127,6 +127,15 @@ def test_a_worker_tells_what_each_runner_does(boss):
     assert "idle, pid 42" in html
 
 
+def test_a_runner_of_a_batch_of_short_jobs_is_not_called_idle(boss):
+    make_worker(runners=[{"pid": 42, "batch": 64}])
+
+    html = boss.get("/admin/jobs/jobworker/").content.decode()
+
+    assert "busy with short jobs, pid 42" in html
+    assert "idle" not in html
+
+
 def test_a_runner_of_many_async_jobs_shows_the_oldest_and_counts_all(boss):
     job = make_job(status=Status.STARTED)
     told = {"job_id": str(job.id), "claim": 1, "job_class": "FetchRates", "attempt": 1}

@@ -81,6 +81,18 @@ def test_the_job_that_has_begun_last_is_the_running_one(pair: Pair) -> None:
     assert pair.slot.describe()["job_id"] == ids[1]
 
 
+def test_a_runner_between_two_jobs_of_a_batch_is_busy(pair: Pair) -> None:
+    assert "batch" not in pair.slot.describe()
+
+    pair.start(3)
+    pair.board.begin(0)
+    pair.board.finish()
+
+    assert pair.slot.describe()["batch"] == 3
+    pair.slot.clear()
+    assert "batch" not in pair.slot.describe()
+
+
 def test_of_an_old_batch_what_has_not_begun_is_taken_away(pair: Pair) -> None:
     ids = pair.start(3)
     pair.board.begin(0)

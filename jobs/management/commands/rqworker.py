@@ -46,7 +46,7 @@ class Command(rqworker.Command):
             type=_concurrency,
             default=1,
             metavar="N",
-            help="How many jobs to run at once, each in a process of its own (default: 1).",
+            help="How many sync jobs to run at once, each in a process of its own (default: 1).",
         )
         parser.add_argument(
             "--async-slots",
