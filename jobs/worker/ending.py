@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -14,12 +13,6 @@ from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Cancelled, Outcome
 from jobs.models import JobStatus
 from jobs.worker.watch import Reason
-
-
-def timeout_of(job: JobStatus) -> timedelta:
-    """Return how long an attempt of `job` may run."""
-    return verdict.timeout_of(job)
-
 
 # What nobody can change.
 _FROZEN = frozenset((str, int, float, bool, type(None)))
@@ -65,7 +58,9 @@ def of_error(job: JobStatus, error: BaseException, reason: Reason | None) -> Out
     """
     match reason:
         case Reason.TIMEOUT:
-            late = TimedOut(f"The attempt ran for longer than its timeout of {timeout_of(job)}.")
+            late = TimedOut(
+                f"The attempt ran for longer than its timeout of {verdict.timeout_of(job)}."
+            )
             return verdict.of_error(job, late.with_traceback(error.__traceback__))
         case Reason.CANCEL:
             return Cancelled(reason="cancelled while it ran")  # the row knows by whom and why

@@ -94,11 +94,6 @@ class Lane:
         if attempt is not None:
             self._stop(attempt, reason)
 
-    def stop_all(self, reason: Reason) -> None:
-        """Tell every attempt to stop; from any thread."""
-        for attempt in self.attempts:
-            self._stop(attempt, reason)
-
     def press(self) -> None:
         """Cancel the SQL of attempts that should have stopped; again and again, from any thread."""
         for attempt in self.attempts:

@@ -20,7 +20,7 @@ from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.statuses import Status
-from jobs.worker import neighbours, plain, registration, run
+from jobs.worker import neighbours, plain, registration
 from jobs.worker.board import Seen
 from jobs.worker.neighbours import Neighbours
 from jobs.worker.session import application_name
@@ -250,8 +250,8 @@ def _outcome_of_done(job: JobStatus, death: Death) -> Outcome:
 def _timed_out(job: JobStatus) -> Outcome:
     kill_after = conf.current().kill_after.total_seconds()
     error = TimedOut(
-        f"The attempt ran for longer than its timeout of {run.timeout_of(job)} and did not stop "
-        f"within {kill_after:g} s more: its runner was killed."
+        f"The attempt ran for longer than its timeout of {verdict.timeout_of(job)} and did not "
+        f"stop within {kill_after:g} s more: its runner was killed."
     )
     outcome = verdict.of_error(job, error)
     assert isinstance(outcome, Failed)  # noqa: S101 - TimedOut is neither Snooze nor Cancel

@@ -17,6 +17,7 @@ from jobs.errors import (
     JobTimeout,
     StaleAttempt,
 )
+from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Completed, Outcome, Settlement
 from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
@@ -26,8 +27,6 @@ from jobs.worker import ending
 from jobs.worker.context import MainContext, Side
 from jobs.worker.memory import PeakMemory
 from jobs.worker.watch import Reason, Watch
-
-timeout_of = ending.timeout_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) 
     watch.arm(
         job.id,
         job.claim,
-        timeout_seconds=ending.timeout_of(job).total_seconds(),
+        timeout_seconds=verdict.timeout_of(job).total_seconds(),
         connections=connections.all(),
     )
     try:

@@ -68,7 +68,8 @@ def ride() -> Iterator[Ride]:
     guard = threading.Thread(target=press)
     guard.start()
     yield made
-    made.lane.stop_all(Reason.INTERRUPT)
+    for attempt in made.lane.attempts:
+        made.lane.stop(Reason.INTERRUPT, job_id=attempt.job.id, claim=attempt.job.claim)
     wait.until("the lane is empty", lambda: not made.lane.attempts)
     stop.set()
     guard.join()
@@ -161,7 +162,7 @@ def test_the_first_reason_stays(ride: Ride) -> None:
     job = ride.begin("AsyncSleep", seconds=60)
 
     ride.lane.stop(Reason.INTERRUPT, job_id=job.id, claim=job.claim)
-    ride.lane.stop_all(Reason.CANCEL)
+    ride.lane.stop(Reason.CANCEL, job_id=job.id, claim=job.claim)
 
     assert ride.next().settlement().outcome == GivenBack()
 

@@ -71,7 +71,8 @@ def desk(redis: Redis) -> Iterator[Desk]:
     made = Desk()
     yield made
     made.is_main_busy.clear()
-    made.usher.lane.stop_all(Reason.INTERRUPT)
+    for attempt in made.usher.lane.attempts:
+        made.usher.lane.stop(Reason.INTERRUPT, job_id=attempt.job.id, claim=attempt.job.claim)
     wait.until("the lane is empty", lambda: made.usher.is_idle)
     made.usher.close()
 
