@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobs.broker import claim, client
+from jobs.lifecycle.start import Beginning
+from jobs.models.job_status import is_job_id
 from jobs.worker.ledger import Ledger
 from jobs.worker.orders import Orders
 
@@ -71,3 +73,25 @@ class Claims:
         """Put back what is owed."""
         claim.put_back(client.for_work(), self._orders.worker_id, self._owed)
         self._owed.clear()
+
+
+def sort_out(
+    entries: Sequence[tuple[str, str]], beginning: Beginning
+) -> tuple[list[str], tuple[str, str] | None]:
+    """Return what of claimed `entries` goes back, and the plain rq job that is to run now, if any.
+
+    All else was started or is nobody's: duplicates, cancelled meanwhile, running elsewhere. A plain
+    job runs alone, and only where it stands first.
+
+    Args:
+        entries: Pairs of queue and entry id, in the order in which they were claimed.
+        beginning: What a start has made of them.
+    """
+    gone = {str(job.id) for job in beginning.jobs} | set(map(str, beginning.dropped))
+    left = [entry for entry in entries if entry[1] not in gone]
+    plain_entry = None
+    if left and not beginning.jobs and not beginning.is_refused:
+        first = left[0][1]
+        if first in set(map(str, beginning.strangers)) or not is_job_id(first):
+            plain_entry = left.pop(0)
+    return [entry_id for _, entry_id in left], plain_entry

@@ -26,7 +26,7 @@ from jobs.processes.outage import Outages
 from jobs.worker import plain, run, usher
 from jobs.worker.batch import Batch
 from jobs.worker.board import Board
-from jobs.worker.claims import IDLE_SECONDS, Claims
+from jobs.worker.claims import IDLE_SECONDS, Claims, sort_out
 from jobs.worker.clerk import Clerk
 from jobs.worker.context import Side
 from jobs.worker.grip import Grip
@@ -34,7 +34,7 @@ from jobs.worker.guard import Guard
 from jobs.worker.intake import is_async
 from jobs.worker.ledger import Ledger
 from jobs.worker.memory import PeakMemory
-from jobs.worker.orders import Orders, described
+from jobs.worker.orders import Orders, described, described_plain
 from jobs.worker.pace import BATCH_SECONDS, Pace
 from jobs.worker.usher import Usher
 from jobs.worker.watch import Watch
@@ -170,15 +170,7 @@ class Loop:
 
     def _go_on(self, entries: Sequence[tuple[str, str]], beginning: Beginning) -> None:
         """Run what was started; all else that was claimed goes where it belongs."""
-        started = {str(job.id) for job in beginning.jobs}
-        # Duplicates, cancelled meanwhile, or running elsewhere.
-        dropped = {str(job_id) for job_id in beginning.dropped}
-        left = [entry for entry in entries if entry[1] not in started | dropped]
-        plain_entry = None
-        if left and not beginning.jobs and not beginning.is_refused:
-            is_stranger = left[0][1] in {str(job_id) for job_id in beginning.strangers}
-            if is_stranger or not is_job_id(left[0][1]):
-                plain_entry = left.pop(0)
+        left, plain_entry = sort_out(entries, beginning)
         if beginning.dropped:
             with unit_of_work():
                 announce.dropped(
@@ -186,7 +178,7 @@ class Loop:
                     worker_name=self.orders.worker_name,
                     worker_id=self.orders.worker_id,
                 )
-        self.claims.put_back([entry_id for _, entry_id in left])
+        self.claims.put_back(left)
         jobs = [job for job in beginning.jobs if not is_async(job)]
         if jobs:
             self._run(jobs)
@@ -234,19 +226,8 @@ class Loop:
             self._say(say="ended", ran=0)
             return
         self.serial += 1
-        self._say(
-            say="started",
-            serial=self.serial,
-            jobs=[
-                {
-                    "job_id": entry_id,
-                    "claim": 0,
-                    "job_class": f"rq: {job.func_name}"[:200],
-                    "attempt": 1,
-                    "timeout_seconds": plain.timeout_seconds(job),
-                }
-            ],
-        )
+        told = described_plain(entry_id, job.func_name, plain.timeout_seconds(job))
+        self._say(say="started", serial=self.serial, jobs=[told])
         self.board.open_batch(self.serial, 1)
         if self.board.begin(self.memory.begin()):
             self.busy_since = time.monotonic()

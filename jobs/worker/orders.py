@@ -42,3 +42,14 @@ def described(job: JobStatus) -> dict[str, Any]:
         "attempt": job.attempt,
         "timeout_seconds": verdict.timeout_of(job).total_seconds(),
     }
+
+
+def described_plain(entry_id: str, func_name: str | None, timeout_seconds: float) -> dict[str, Any]:
+    """Return what the supervisor is told of a plain rq job that begins: it has no claim."""
+    return {
+        "job_id": entry_id,
+        "claim": 0,
+        "job_class": f"rq: {func_name}"[:200],
+        "attempt": 1,
+        "timeout_seconds": timeout_seconds,
+    }
