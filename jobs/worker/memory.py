@@ -6,9 +6,14 @@ import contextlib
 import os
 import resource
 import sys
+import time
 
 # Attempts that hold no more than this above each other share one mark.
 SLACK_BYTES = 8 * 1024 * 1024
+# In so short a time a process can't be given much more than that: the reading before holds.
+QUICK_SECONDS = 0.001
+# A reading asks each thread of the process, and takes some 10 microseconds.
+FRESH_SECONDS = 0.1
 _UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
@@ -20,6 +25,7 @@ class PeakMemory:
         self._mark = 0
         self._before = 0  # what was held when the mark was set
         self._last = 0  # the latest reading
+        self._read_at = 0.0  # time.monotonic()
         self._childrens_mark = 0
 
     def begin(self) -> int:
@@ -37,24 +43,30 @@ class PeakMemory:
 
         Children of the batch's earlier attempts are not in it: a peak of theirs seems this one's.
         """
-        # Each system call here is some 5 microseconds of each job: most need none.
         if self._last - self._before > SLACK_BYTES or not self._last:
-            self._highest = self.highest()
+            self._highest = max(self._highest, self._read())
             self._mark = 0 if _reset() else self._highest
-            self._before = self._last = _peak_bytes(resource.RUSAGE_SELF)
+            self._before = self._read()
         return max(self._mark, self._childrens_mark)
 
-    def of_attempt(self) -> int | None:
-        """Return the most that was held in the attempt; None where that can't be told.
+    def of_attempt(self, seconds: float) -> int | None:
+        """Return the most that was held in an attempt that took so long; None where unknown.
 
         Up to SLACK_BYTES of it may be an earlier attempt's.
         """
-        peak = self._last = _peak_bytes(resource.RUSAGE_SELF)
+        peak = self._last if seconds < QUICK_SECONDS else self._read()
         return peak if peak > self._mark else None
 
     def highest(self) -> int:
-        """Return the most that this process has ever held."""
-        return max(self._highest, _peak_bytes(resource.RUSAGE_SELF))
+        """Return the most that this process has held, as of at most FRESH_SECONDS ago."""
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            self._read()
+        return max(self._highest, self._last)
+
+    def _read(self) -> int:
+        self._read_at = time.monotonic()
+        self._last = _peak_bytes(resource.RUSAGE_SELF)
+        return self._last
 
 
 def _peak_bytes(whose: int) -> int:

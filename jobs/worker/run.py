@@ -110,11 +110,12 @@ def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
 def _settlement(
     job: JobStatus, outcome: Outcome, began_at: float, memory: PeakMemory
 ) -> Settlement:
+    ended_at = time.monotonic()
     return Settlement(
         job_id=job.id,
         claim=job.claim,
         outcome=outcome,
-        peak_memory=memory.of_attempt(),
+        peak_memory=memory.of_attempt(ended_at - began_at),
         began_at=began_at,
-        ended_at=time.monotonic(),
+        ended_at=ended_at,
     )
