@@ -220,8 +220,12 @@ class Loop:
     def _run_plain(self, queue: str, entry_id: str) -> None:
         redis = client.for_work()
         self.ledger.tell_now()
-        job = plain.find(redis, entry_id=entry_id, queue_name=queue)
-        claim.forget(redis, self.orders.worker_id, [entry_id])
+        try:
+            job = plain.find(redis, entry_id=entry_id, queue_name=queue)
+            claim.forget(redis, self.orders.worker_id, [entry_id])
+        except client.Unreachable:
+            self.claims.owe([entry_id])
+            raise
         if job is None:
             self._say(say="ended", ran=0)
             return
@@ -229,12 +233,19 @@ class Loop:
         told = described_plain(entry_id, job.func_name, plain.timeout_seconds(job))
         self._say(say="started", serial=self.serial, jobs=[told])
         self.board.open_batch(self.serial, 1)
-        if self.board.begin(self.memory.begin()):
-            self.busy_since = time.monotonic()
-            with unit_of_work():
-                plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
-            self.busy_since = None
-            self.board.finish()
+        try:
+            if self.board.begin(self.memory.begin()):
+                self.busy_since = time.monotonic()
+                with unit_of_work():
+                    plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
+        except client.Unreachable:
+            self._end_plain()  # it has ended, though Redis wasn't told how
+            raise
+        self._end_plain()
+
+    def _end_plain(self) -> None:
+        self.busy_since = None
+        self.board.finish()
         self.jobs_run += 1
         self._say(say="ended", ran=1)
 

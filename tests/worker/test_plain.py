@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pickle
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django_rq
 import pytest
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from redis import Redis
 from rq.command import send_stop_job_command
 from rq.job import Job
@@ -15,9 +19,21 @@ from rq.serializers import JSONSerializer
 
 from jobs.broker import keys
 from tests import jobs, wait
+from tests.servers import OwnRedis
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process]
+
+
+@contextmanager
+def other_transaction() -> Iterator[CursorWrapper]:
+    """A transaction that django-rq's on_commit does not wait for."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        yield cursor
+    other.rollback()
+    other.close()
 
 
 class Trap:
@@ -148,3 +164,19 @@ def test_rqs_own_stop_ends_a_running_plain_job(workers: Workers, redis: Redis) -
     send_stop_job_command(redis, plain.id, serializer=JSONSerializer)
 
     wait.until("its end", lambda: plain.get_status(refresh=True) == "failed", limit_seconds=15)
+
+
+def test_a_plain_job_claimed_as_redis_goes_away_runs_when_it_is_back(
+    workers: Workers, own_redis: OwnRedis
+) -> None:
+    worker = workers.start("default", lease=200.0, heartbeat=60.0)
+    queue = django_rq.get_queue("default")
+    with other_transaction() as cursor:
+        cursor.execute("LOCK TABLE job_statuses IN ACCESS EXCLUSIVE MODE")
+        plain = queue.enqueue(jobs.say_hello, "alice")
+        wait.until("its claim", lambda: not queue.count, scene=lambda: worker.log)
+        own_redis.pause()
+    worker.until_said("Redis doesn't answer")
+    own_redis.resume()
+
+    wait.until("its end", lambda: plain.get_status(refresh=True) == "finished")
