@@ -241,6 +241,7 @@ class Crew:
                 self._hear_runner(slot)
 
     def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
+        self._keeper.announced = self._nursery.announced(but=slot)
         death = losses.death_of(slot, code=code, peak_memory=peak_memory)
         assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
         self._keeper.post(
@@ -314,6 +315,4 @@ class Crew:
         self._report_at, self._is_report_due = time.monotonic() + REPORT_SECONDS, False
         self._keeper.runners = [slot.describe() for slot in self._slots]
         self._keeper.running = {one for slot in self._slots for one in slot.running_claims()}
-        self._keeper.announced = frozenset(
-            entry for slot in self._slots for entry in slot.announced
-        )
+        self._keeper.announced = self._nursery.announced()

@@ -94,11 +94,12 @@ def settle_death(
     """
     if not conf.current().behind_pooler:
         registration.terminate_backends(application_name(worker_id, death.pid))
-    others = set(announced()) - set(death.ids)
+    living = set(announced())
+    others = living - set(death.ids)
     jobs = JobStatus.objects.filter(
         id__in=job_ids(death.ids), status=Status.STARTED, worker_id=worker_id
     )
-    left_jobs = [job for job in jobs if _is_left(job, death)]
+    left_jobs = [job for job in jobs if _is_left(job, death, living)]
     for is_aboard, peak_memory in ((False, death.peak_memory), (True, None)):
         settle_lost(
             {
@@ -124,11 +125,14 @@ def settle_death(
         )
 
 
-def _is_left(job: JobStatus, death: Death) -> bool:
+def _is_left(job: JobStatus, death: Death, living: Collection[str]) -> bool:
     # What was given back may run in another runner of this worker by now, under a later claim.
     claims = {attempt.job_id: attempt.claim for attempt in death.batch}
     claims |= {job_id: ride.job["claim"] for job_id, ride in death.aboard.rides.items()}
-    return claims.get(str(job.id), job.claim) == job.claim
+    job_id = str(job.id)
+    # Of what it had only claimed another runner may be running the job: a second entry, pushed
+    # again or put there by a person.
+    return claims[job_id] == job.claim if job_id in claims else job_id not in living
 
 
 def give_back(attempts: Sequence[Attempt], *, worker_id: UUID, worker_name: str) -> None:

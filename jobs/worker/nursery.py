@@ -43,6 +43,15 @@ class Nursery:
         """The slots of all children."""
         return [*self.runners, self.duties]
 
+    def announced(self, *, but: Slot | None = None) -> frozenset[str]:
+        """Return the entry ids that the runners have claimed, or started and not yet settled.
+
+        Args:
+            but: Of a runner that is dead.
+        """
+        slots = [slot for slot in self.runners if slot is not but]
+        return frozenset(entry for slot in slots for entry in slot.announced)
+
     def next_at(self, *, may_fork: bool) -> list[float]:
         """Return the moments, by time.monotonic(), at which something here is due."""
         moments = [

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from redis import Redis
 
-from tests.jobs import Step, Tally
+from jobs.broker import keys
+from jobs.lifecycle import control
+from jobs.models import JobStatus
+from tests import wait
+from tests.jobs import Sleep, Step, Tally
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 # So many that the batch after them is one of eight.
 WARM = 7
+QUICK = {"lease": 3.0, "heartbeat": 0.5}
 
 
 @pytest.fixture
@@ -58,3 +64,25 @@ def test_what_is_given_back_starts_before_what_was_dispatched_after_it(
     workers.run("default", "--burst")
 
     assert path.read_text().split("\n")[WARM:-1] == ["a", "slow", *"bcdefghi"]
+
+
+def test_what_starts_runs_though_nobody_can_be_told_of_a_duplicate_beside_it(
+    workers: Workers, redis: Redis
+) -> None:
+    # One that lets the next batch be of two.
+    _, job, gone = Sleep.dispatch_many({"seconds": seconds} for seconds in (0, 1, 0))
+    control.cancel([gone.id], by="alice")
+    redis.rpush(keys.queue("default"), str(gone.id))
+    rename = "ALTER TABLE job_statuses RENAME {} TO {}"
+
+    with connection.cursor() as cursor:
+        cursor.execute(rename.format("tags", "away"))
+        try:
+            worker = workers.start("default", **QUICK)
+            found = JobStatus.objects.filter(id=job.id, status="started")
+            wait.until("its start", found.exists, scene=lambda: worker.log)
+        finally:
+            cursor.execute(rename.format("away", "tags"))
+
+    wait.until_status(job, "completed")
+    assert (job.attempt, job.losses) == (1, 0)

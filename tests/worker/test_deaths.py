@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from jobs.broker import claim, client, keys
-from jobs.lifecycle import control
+from jobs.lifecycle import control, start
 from jobs.models import JobAttempt
 from jobs.worker import losses
 from tests import jobs, wait
@@ -201,3 +201,21 @@ def test_a_mother_that_can_fork_no_more_keeps_what_she_has(workers: Workers) -> 
     job.refresh_from_db()
     assert (job.status, job.attempt) == ("started", 1)
     assert len({*both} & {*worker.runners()}) == 1
+
+
+def test_a_death_does_not_give_back_what_another_runner_of_the_worker_runs(
+    transactional_db: None, redis: Redis
+) -> None:
+    worker, job = make_worker(), jobs.Echo.dispatch()
+    [running] = start.start([job.id], worker_id=worker.id).jobs
+    # The dead one had claimed a second entry of the same job, which a relay may have pushed.
+    death = losses.Death(
+        pid=0, code=-9, peak_memory=None, taken=(str(job.id),), batch=(), seen=None, cause=None
+    )
+
+    losses.settle_death(
+        death, worker_id=worker.id, worker_name=worker.name, announced=lambda: {str(job.id)}
+    )
+
+    job.refresh_from_db()
+    assert (job.status, job.claim) == ("started", running.claim)
