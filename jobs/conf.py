@@ -70,8 +70,10 @@ class Conf:
     queues: tuple[str, ...] = ()
 
 
+MAX_ASYNC_SLOTS = 10_000
+
 # A batch is told to the supervisor in one packet, and a killed worker repeats what it held.
-_MOST = {"BATCH_SIZE": 64}
+_MOST = {"BATCH_SIZE": 64, "ASYNC_SLOTS": MAX_ASYNC_SLOTS}
 
 KEYS = frozenset(field.name.upper() for field in fields(Conf)) - {"QUEUES"}
 
@@ -108,7 +110,7 @@ def _count_fault(key: str, value: object) -> str:
     most = _MOST.get(key)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= (most or value):
         return ""
-    return f"must be a whole number from 1{'' if most is None else f' to {most}'}"
+    return f"must be a whole number from 1{'' if most is None else f' to {most:,}'}"
 
 
 def _list_fault(key: str, value: object) -> str:

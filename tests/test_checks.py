@@ -33,6 +33,7 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"BATCH_SIZE": 0}, "jobs.E005"),
         ({"BATCH_SIZE": 65}, "jobs.E005"),
         ({"ASYNC_SLOTS": 0}, "jobs.E005"),
+        ({"ASYNC_SLOTS": 10_001}, "jobs.E005"),
         ({"ASYNC_THREADS": "4"}, "jobs.E005"),
         ({"ASYNC_BLOCK_LIMIT": 10}, "jobs.E005"),
         ({"BEHIND_POOLER": "yes"}, "jobs.E005"),

@@ -11,11 +11,11 @@ from django.core.management.base import CommandError, CommandParser
 from django_rq.management.commands import rqworker
 from django_rq.workers import get_worker_class
 
+from jobs import conf
 from jobs.processes import mother
 from jobs.worker.supervisor import ENTRIES, Supervisor
 
 MAX_CONCURRENCY = 64
-MAX_ASYNC_SLOTS = 10_000
 MAX_GRACE_SECONDS = 86_400
 MAX_NAME = 200  # characters; of job_workers.name
 # Options of django-rq's command that can't be given, and why.
@@ -117,8 +117,8 @@ def _concurrency(text: str) -> int:
 
 
 def _async_slots(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_ASYNC_SLOTS:
-        raise ArgumentTypeError(f"a whole number from 1 to {MAX_ASYNC_SLOTS}, not {text!r}")
+    if not text.isdecimal() or not 1 <= int(text) <= conf.MAX_ASYNC_SLOTS:
+        raise ArgumentTypeError(f"a whole number from 1 to {conf.MAX_ASYNC_SLOTS:,}, not {text!r}")
     return int(text)
 
 
