@@ -62,4 +62,5 @@ def of_neighbour(job: JobStatus, culprit_id: str) -> Failed:
 
 def describe(culprit_id: str) -> str:
     """Return why its runner was killed."""
-    return f"The runner was killed, since job {culprit_id}, which ran there too, did not stop."
+    fault = "held its event loop, or did not stop"
+    return f"The runner was killed, since job {culprit_id}, which ran there too, {fault}."
