@@ -37,6 +37,8 @@ def test_every_figure_is_measured(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing is judged" in done.stdout
+    assert "MISSED" not in done.stdout
     measured = json.loads(found.read_text())
     assert {row["figure"].split(",")[0] for row in measured["rows"]} == set(FIGURES)
     # CPU time is counted in hundredths of a second: so few jobs may cost none.
