@@ -151,8 +151,10 @@ def test_a_search_looks_so_far_and_leads_further_down(viewer, monkeypatch):
 
     assert listed(answer) == set()
     assert "Look further down" in answer.content.decode()
+    assert "so far, back to" in answer.content.decode()
     assert listed(found) == {rare.id}
     assert "Look further down" not in found.content.decode()
+    assert "so far" not in found.content.decode()
 
 
 def test_another_question_begins_at_the_newest_job_again(viewer, monkeypatch):
