@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import psycopg2
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection, connections
 
@@ -204,6 +205,7 @@ def migrated_postgres() -> Iterator[OwnPostgres]:
         connections.close_all()
         connection.settings_dict.clear()
         connection.settings_dict.update(before)
+        ContentType.objects.clear_cache()  # its ids are the other cluster's
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
 from django.core.management.commands import flush
 from django.db import connections
@@ -19,6 +20,8 @@ class Command(flush.Command):
 
     def handle(self, **options: Any) -> None:
         """Do so; at first, and where a test has changed a permission, do all that Django does."""
+        # As Django's own does each time: a test may have looked at another database.
+        ContentType.objects.clear_cache()
         connection = connections[options["database"]]
         with connection.cursor() as cursor:
             if self._left == _kept(cursor):
