@@ -40,7 +40,9 @@ class Count:
 
 def count(redis: Redis) -> Count:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")  # of this session; ended ones have told
+        cursor.execute(
+            "SELECT pg_stat_force_next_flush()"
+        )  # of this connection; closed ones have told
         cursor.execute("SELECT 1")
         cursor.execute(
             "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
