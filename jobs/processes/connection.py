@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Sequence
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from jobs import conf
@@ -22,7 +25,27 @@ class _LastUse(threading.local):
     at: float = 0.0  # time.monotonic()
 
 
+class _Known(threading.local):
+    wrappers: Sequence[BaseDatabaseWrapper] | None = None
+
+
 _last_use = _LastUse()
+_known = _Known()
+
+
+def of_this_thread() -> Sequence[BaseDatabaseWrapper]:
+    """Return this thread's connections, one for each database, open or not."""
+    wrappers = _known.wrappers
+    if wrappers is None:
+        wrappers = _known.wrappers = connections.all()
+    return wrappers
+
+
+@receiver(connection_created, dispatch_uid="jobs.processes.connection")
+def _forget(**_of_the_signal: object) -> None:
+    # To ask Django after each job which there are costs as much as the job's params. One that has
+    # been put in another's place, or is of a database that was added, is opened before it is used.
+    _known.wrappers = None
 
 
 class unit_of_work:  # noqa: N801 - a verb in a with statement; a class costs half of a generator
@@ -42,7 +65,7 @@ class unit_of_work:  # noqa: N801 - a verb in a with statement; a class costs ha
                 connection.close_if_unusable_or_obsolete()
 
     def __exit__(self, *_error: object) -> None:
-        for connection in connections.all(initialized_only=True):
+        for connection in of_this_thread():
             if not _is_clean(connection):
                 discard(connection)
         _last_use.at = time.monotonic()
@@ -98,7 +121,7 @@ def _is_clean(connection: BaseDatabaseWrapper) -> bool:
     raw = connection.connection
     if raw is None:
         return not connection.in_atomic_block
-    if connection.in_atomic_block or raw.closed or not connection.get_autocommit():
+    if connection.in_atomic_block or raw.closed or not connection.autocommit:
         return False
-    status: int = raw.info.transaction_status  # known to the client, no round trip
+    status: int = raw.get_transaction_status()  # known to the client, no round trip
     return status == TRANSACTION_STATUS_IDLE

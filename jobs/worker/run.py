@@ -68,7 +68,7 @@ def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) 
         job.id,
         job.claim,
         timeout_seconds=verdict.timeout_of(job).total_seconds(),
-        connections=connections.all(),
+        connections=job_connections.of_this_thread(),
     )
     try:
         result = spec.perform(job.params, context)

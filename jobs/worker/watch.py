@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed lacks it
 import contextlib
 import signal
 import threading
@@ -21,6 +22,11 @@ from jobs.errors import JobCancelled, JobInterrupted, JobTimeout
 REPEAT_SECONDS = 0.5
 # A shorter timeout sets its own alarm; for a longer one somebody calls when the job is so old.
 ALARM_AFTER_SECONDS = 0.2
+
+# Asked for each job: the signal module makes an enum of every answer, at up to 50 times the cost.
+_handler_of = _signal.getsignal
+_change_mask = _signal.pthread_sigmask
+_ALARM_ONLY = frozenset({signal.SIGALRM})
 
 
 class Reason(StrEnum):
@@ -54,11 +60,12 @@ class Watch:
         self._connections: Sequence[BaseDatabaseWrapper] = ()
         self._is_alarm_set = False
         # What the runner does at a signal; a job may do otherwise, the next one is not to feel it.
-        self._handlers = {
-            number: handler
+        self._handlers = [
+            (number, handler)
             for number in (signal.SIGTERM, signal.SIGINT)
-            if (handler := signal.getsignal(number)) is not None
-        }
+            if (handler := _handler_of(number)) is not None
+        ]
+        self._alarm = self._on_alarm  # one object: a method is a new one each time it is asked for
         self._main = threading.main_thread().ident or 0
 
     @property
@@ -93,9 +100,9 @@ class Watch:
             self._deadline = time.monotonic() + timeout_seconds
             self._armed = True
         # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
-        if signal.getsignal(signal.SIGALRM) != self._on_alarm:
-            signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        if _handler_of(signal.SIGALRM) is not self._alarm:
+            signal.signal(signal.SIGALRM, self._alarm)
+        _change_mask(signal.SIG_UNBLOCK, _ALARM_ONLY)
         if timeout_seconds < ALARM_AFTER_SECONDS:
             self.set_alarm()
 
@@ -118,14 +125,14 @@ class Watch:
         self._armed = False
         with self._lock:  # no statement of ours is cancelled after this
             self._connections = ()
-            is_the_jobs = signal.getsignal(signal.SIGALRM) != self._on_alarm
+            is_the_jobs = _handler_of(signal.SIGALRM) is not self._alarm
             if self._is_alarm_set or is_the_jobs:
                 self._is_alarm_set = False
                 signal.setitimer(signal.ITIMER_REAL, 0)
             if is_the_jobs:
-                signal.signal(signal.SIGALRM, self._on_alarm)
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler:
+                signal.signal(signal.SIGALRM, self._alarm)
+        for number, handler in self._handlers:
+            if _handler_of(number) is not handler:
                 signal.signal(number, handler)
 
     def stop(self, reason: Reason, *, job_id: str, claim: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from jobs.processes import connection as connections
-from jobs.processes.connection import keep_warm, unit_of_work
+from jobs.processes import connection as job_connections
+from jobs.processes.connection import discard, keep_warm, unit_of_work
 from tests.servers import OwnPostgres
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection has been used, longer ago than it is trusted to stand."""
     backend_pid()
-    monkeypatch.setattr(connections._last_use, "at", 0.0)
+    monkeypatch.setattr(job_connections._last_use, "at", 0.0)
 
 
 def backend_pid() -> int:
@@ -84,7 +85,7 @@ def test_a_broken_connection_is_replaced_before_there_is_work(idle: None) -> Non
 
 def test_a_connection_that_is_too_old_is_replaced_before_there_is_work(idle: None) -> None:
     old = backend_pid()
-    connections._last_use.at = 0.0
+    job_connections._last_use.at = 0.0
     connection.close_at = 0.0
 
     keep_warm()
@@ -103,10 +104,48 @@ def test_a_connection_in_use_is_left_alone() -> None:
 
 def test_a_server_that_is_away_is_left_for_the_next_work_to_find(own_postgres: OwnPostgres) -> None:
     backend_pid()
-    connections._last_use.at = 0.0
+    job_connections._last_use.at = 0.0
     own_postgres.kill()
 
     keep_warm()
     own_postgres.start()
 
     assert backend_pid()
+
+
+def open_a_transaction(wrapper: BaseDatabaseWrapper) -> None:
+    wrapper.set_autocommit(False)
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@pytest.fixture
+def late() -> Iterator[str]:
+    """The name of a database that nobody knows yet."""
+    yield "late"
+    with suppress(AttributeError):
+        discard(connections["late"])
+        del connections["late"]
+    connections.databases.pop("late", None)
+
+
+def test_a_transaction_in_a_database_that_was_added_is_rolled_back(late: str) -> None:
+    backend_pid()
+    with unit_of_work():
+        connections.databases[late] = connection.settings_dict
+        connections[late] = connection.copy()
+        open_a_transaction(connections[late])
+
+    assert connections[late].connection is None
+
+
+def test_a_transaction_of_a_connection_that_took_anothers_place_is_rolled_back(late: str) -> None:
+    connections.databases[late] = connection.settings_dict
+    connections[late] = connection.copy()
+    with unit_of_work():
+        open_a_transaction(connections[late])
+    with unit_of_work():
+        connections[late] = connection.copy()
+        open_a_transaction(connections[late])
+
+    assert connections[late].connection is None

@@ -146,6 +146,17 @@ def test_an_alarm_that_the_job_leaves_behind_strikes_nobody(watch: Watch) -> Non
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def test_an_alarm_that_a_job_left_blocked_strikes_the_next(watch: Watch) -> None:
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    watch.disarm()
+
+    watch.arm(OTHER, 1, timeout_seconds=0.05, connections=())
+
+    with pytest.raises(JobTimeout):
+        wait_to_be_interrupted()
+
+
 def test_signals_mean_after_the_job_what_they_meant_before(watch: Watch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
