@@ -14,6 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.peers.celery.setting
 
 app = Celery("bench")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Else its workers close the database connection before and after each task, CONN_MAX_AGE or not.
+app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
 
 
 @app.task
