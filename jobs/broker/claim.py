@@ -48,23 +48,23 @@ for i = 2, #KEYS - 2, 2 do
       if #taken + #odd == 0 then return ids end
       break
     end
+    local claims = {}
     for _, id in ipairs(ids or {}) do
       left = left - 1
       if is_id(id) then
-        redis.call('HSET', KEYS[1], id, ARGV[i / 2 + 1])
-        taken[#taken + 1] = ARGV[i / 2 + 1]
-        taken[#taken + 1] = id
+        claims[#claims + 1], claims[#claims + 2] = id, ARGV[i / 2 + 1]
+        taken[#taken + 1], taken[#taken + 2] = ARGV[i / 2 + 1], id
       else
         redis.pcall('RPUSH', odd_key, ARGV[i / 2 + 1] .. ' ' .. id:sub(1, 1000))
         odd[#odd + 1] = ARGV[i / 2 + 1]
         odd[#odd + 1] = id:sub(1, 60)
       end
     end
+    if #claims > 0 then redis.call('HSET', KEYS[1], unpack(claims)) end
   end
   if redis.call('EXISTS', KEYS[i]) == 1 then
     more = 1
-    redis.pcall('LPUSH', KEYS[i + 1], '1')
-    redis.pcall('LTRIM', KEYS[i + 1], 0, 0)
+    if redis.call('EXISTS', KEYS[i + 1]) == 0 then redis.call('LPUSH', KEYS[i + 1], '1') end
   end
 end
 if #odd > 0 then

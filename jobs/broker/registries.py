@@ -241,6 +241,7 @@ def record_worker(
         pipe.hset(keys.worker(name), mapping={**fields, "version": VERSION})
         pipe.hdel(keys.worker(name), "death")
         pipe.expire(keys.worker(name), seconds)
+        pipe.scard(keys.worker_executions(name))  # one of another type is met here, not by a start
         pipe.expire(keys.worker_executions(name), seconds)
         pipe.sadd(keys.WORKERS, keys.worker(name))
         pipe.sadd(keys.QUEUES, *(keys.queue(queue) for queue in queues))

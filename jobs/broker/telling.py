@@ -68,63 +68,69 @@ redis.call('HSET', WORKER, 'state', 'busy')
 END = Script(
     _COMMON
     + """
-local ids, executions, running, entries, gone = {}, {}, {}, {}, {}
+local call, worker = redis.call, head.worker
+local ids, gone, lacking = {}, {}, {}
+local is_shown, running, executions, entries = {}, {}, {}, {}
 local done = {finished = {}, failed = {}}
-local lacking = {}
-for number, job in ipairs(head.ended) do
-  executions[number] = job[1] .. ':' .. job[3]
-  entries[number] = EXECUTION .. executions[number]
-  add(running, job[2], executions[number])
-  local seen = redis.call('HMGET', ENTRY .. job[1], 'claim', 'data')
-  if (tonumber(seen[1]) or 0) > job[3] then
-    -- It was pushed again before we could say this, and perhaps claimed: that is to be seen.
-    job[4] = 'queued'
-  else
-    ids[#ids + 1] = job[1]
-    if full or job[4] == 'gone' then gone[#gone + 1] = ENTRY .. job[1] end
+for _, job in ipairs(head.ended) do
+  local id, queue, claim, kind = job[1], job[2], job[3], job[4]
+  -- Of most attempts only the end is told: then nothing of them is to be taken away.
+  if is_shown[queue] == nil then is_shown[queue] = call('EXISTS', STARTED .. queue) == 1 end
+  if is_shown[queue] then
+    local execution = id .. ':' .. claim
+    add(running, queue, execution)
+    executions[#executions + 1] = execution
+    entries[#entries + 1] = EXECUTION .. execution
   end
-  if done[job[4]] then
-    add(done[job[4]], job[2], head[job[4]], job[1])
-    if not seen[2] then lacking[#lacking + 1] = job[1] end
+  local entry, until_ = ENTRY .. id, head[kind]
+  local seen = call('HMGET', entry, 'claim', 'data')
+  -- Else it was pushed again before we could say this, and perhaps claimed: that is to be seen.
+  if (tonumber(seen[1]) or 0) <= claim then
+    ids[#ids + 1] = id
+    if full or kind == 'gone' then
+      gone[#gone + 1] = entry
+    elseif until_ then
+      local results = RESULTS .. id
+      local fields = {'status', kind, 'ended_at', job[6], 'worker_name', worker, 'claim', claim}
+      if job[5] ~= '' then
+        fields[9], fields[10] = 'started_at', job[5]
+      end
+      call('HSET', entry, unpack(fields))
+      -- An attempt leaves one result at most.
+      if claim > 10 then call('XTRIM', results, 'MAXLEN', 9) end
+      if kind == 'finished' then
+        call('XADD', results, '*', 'type', '1', 'return_value', job[7], 'worker_name', worker)
+      else
+        call('HSET', entry, 'exc_info', ARGV[job[8]])
+        call('XADD', results, '*', 'type', '2', 'exc_string', job[7], 'worker_name', worker)
+      end
+      call('EXPIREAT', entry, until_)
+      call('EXPIREAT', results, until_)
+      add(done[kind], queue, until_, id)
+      if not seen[2] then lacking[#lacking + 1] = id end
+    end
   end
 end
-if #ids > 0 then redis.call('HDEL', CLAIMS, unpack(ids)) end
-each('ZREM', STARTED, running)
-redis.call('SREM', EXECUTIONS, unpack(executions))
-redis.call('DEL', unpack(entries))
-if #gone > 0 then redis.call('DEL', unpack(gone)) end
+if #ids > 0 then call('HDEL', CLAIMS, unpack(ids)) end
+if #executions > 0 then
+  each('ZREM', STARTED, running)
+  call('SREM', EXECUTIONS, unpack(executions))
+  call('DEL', unpack(entries))
+end
+if #gone > 0 then call('DEL', unpack(gone)) end
 -- It would stay full if what has ended stayed in it.
 if full then return full end
-for _, job in ipairs(head.ended) do
-  local until_ = head[job[4]]
-  if done[job[4]] then
-    local entry, results = ENTRY .. job[1], RESULTS .. job[1]
-    redis.call('HSET', entry, 'status', job[4], 'ended_at', job[6], 'worker_name', head.worker,
-      'claim', job[3])
-    if job[5] ~= '' then redis.call('HSET', entry, 'started_at', job[5]) end
-    if job[4] == 'finished' then
-      redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', 1, 'return_value', job[7],
-        'worker_name', head.worker)
-    else
-      redis.call('HSET', entry, 'exc_info', ARGV[job[8]])
-      redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', 2, 'exc_string', job[7],
-        'worker_name', head.worker)
-    end
-    redis.call('EXPIREAT', entry, until_)
-    redis.call('EXPIREAT', results, until_)
-  end
-end
 each('ZADD', FINISHED, done.finished)
 each('ZADD', FAILED, done.failed)
-for queue, _ in pairs(running) do
+for queue, _ in pairs(is_shown) do
   -- Their entries expire by themselves; here they stay until somebody opens rq's pages, or now.
-  redis.call('ZREMRANGEBYSCORE', FINISHED .. queue, 0, head.seconds)
-  redis.call('ZREMRANGEBYSCORE', FAILED .. queue, 0, head.seconds)
+  call('ZREMRANGEBYSCORE', FINISHED .. queue, 0, head.seconds)
+  call('ZREMRANGEBYSCORE', FAILED .. queue, 0, head.seconds)
 end
 -- Last: whatever was refused above is done again, and a job must not be counted twice.
-if head.good > 0 then redis.call('HINCRBY', WORKER, 'successful_job_count', head.good) end
-if head.bad > 0 then redis.call('HINCRBY', WORKER, 'failed_job_count', head.bad) end
-redis.call('HINCRBYFLOAT', WORKER, 'total_working_time', head.worked)
+if head.good > 0 then call('HINCRBY', WORKER, 'successful_job_count', head.good) end
+if head.bad > 0 then call('HINCRBY', WORKER, 'failed_job_count', head.bad) end
+call('HINCRBYFLOAT', WORKER, 'total_working_time', head.worked)
 return lacking
 """
 )

@@ -298,3 +298,13 @@ def test_a_warning_that_comes_with_every_job_is_said_once_a_minute(
         "it fails (no)",
         "it fails (no), and 2 more of the last minute",
     ]
+
+
+def test_of_a_job_that_runs_again_and_again_ten_results_are_kept(redis: Redis) -> None:
+    [job_id] = pushed(redis)
+
+    for number in range(1, 15):
+        take(redis, [end(job_id, claim=number, result=number)])
+
+    job = Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer)
+    assert [result.return_value for result in job.results()] == list(range(14, 4, -1))
