@@ -207,8 +207,7 @@ class Loop:
         self.busy_since = time.monotonic()
         self.batch = batch = Batch(jobs, board=self.board, serial=self.serial)
         self.clerk.expect(batch)
-        self.memory.begin()
-        while (job := batch.begin(self.memory.begin_next())) is not None:
+        while (job := batch.begin(self.memory.begin())) is not None:
             with unit_of_work():
                 ran = run.attempt(job, watch=self.watch, side=self.side, memory=self.memory)
             batch.finish(ran)

@@ -110,12 +110,11 @@ def _outcome(job: JobStatus, error: BaseException, watch: Watch) -> Outcome:
 def _settlement(
     job: JobStatus, outcome: Outcome, began_at: float, memory: PeakMemory
 ) -> Settlement:
-    ended_at = time.monotonic()
     return Settlement(
         job_id=job.id,
         claim=job.claim,
         outcome=outcome,
-        peak_memory=memory.of_attempt(ended_at - began_at),
+        peak_memory=memory.of_attempt(),
         began_at=began_at,
-        ended_at=ended_at,
+        ended_at=time.monotonic(),
     )
