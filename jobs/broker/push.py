@@ -90,14 +90,15 @@ def push(client: Redis, entries: Sequence[Entry], *, at_head: bool = False) -> N
     """
     chunks = [entries[i : i + MAX_AT_ONCE] for i in range(0, len(entries), MAX_AT_ONCE)]
     for chunk in reversed(chunks) if at_head else chunks:
-        _push(client, chunk, "head" if at_head else "tail")
+        scripts.run(client, call(chunk, at_head=at_head))
 
 
-def _push(client: Redis, entries: Sequence[Entry], end: str) -> None:
-    queues = list(dict.fromkeys(entry.queue for entry in entries))
+def call(entries: Sequence[Entry], *, at_head: bool = False) -> Call:
+    """Return the call that pushes `entries`, MAX_AT_ONCE of them at most."""
+    queues = list(dict.fromkeys([entry.queue for entry in entries]))
     numbers = {queue: number for number, queue in enumerate(queues, start=1)}
     key_list = [keys.QUEUES]
-    args: list[Value] = [len(queues), keys.entry(""), end, *queues]
+    args: list[Value] = [len(queues), keys.entry(""), "head" if at_head else "tail", *queues]
     for queue in queues:
         key_list += (keys.queue(queue), keys.wake(queue))
     # What is alike is said once: a thousand of one dispatch_many are.
@@ -107,7 +108,7 @@ def _push(client: Redis, entries: Sequence[Entry], end: str) -> None:
             key_list.append(keys.entry(entry.job_id))
             data.append(entry.data)
         args += (numbers[queue], claim, rq_time(created_at), len(data), *data)
-    scripts.run(client, Call(script=_PUSH, keys=key_list, args=args))
+    return Call(script=_PUSH, keys=key_list, args=args)
 
 
 def description(job_class: str, params: Mapping[str, Any]) -> bytes:

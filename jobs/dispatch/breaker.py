@@ -26,6 +26,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self._tripped_at: float | None = None  # time.monotonic()
+        self._closed_at = 0.0  # the same
         self._probe: threading.Thread | None = None
 
     @property
@@ -36,14 +37,22 @@ class Breaker:
         self._keep_probing()
         return True
 
-    def trip(self) -> None:
-        """Leave Redis alone from now on: it didn't answer."""
+    def trip(self, *, asked_at: float | None = None) -> None:
+        """Leave Redis alone from now on: it didn't answer.
+
+        Args:
+            asked_at: When it was asked, by time.monotonic(), if not just now: what it missed before
+                it took writes again says nothing of now.
+        """
+        if asked_at is not None and asked_at < self._closed_at:
+            return
         if self._tripped_at is None:
             self._tripped_at = time.monotonic()
         self._keep_probing()
 
     def close(self) -> None:
         """Let everybody try again."""
+        self._closed_at = time.monotonic()
         self._tripped_at = self._probe = None
 
     def _keep_probing(self) -> None:

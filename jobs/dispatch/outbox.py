@@ -1,4 +1,7 @@
-"""From committed rows to Redis: after the commit, never before, and never at the caller's cost."""
+"""From committed rows to Redis: after the commit, never before, and never at the caller's cost.
+
+A dispatch doesn't wait for Redis: what it sends is answered before the next of its thread.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from jobs import registry
-from jobs.broker import client, commands, registries
+from jobs.broker import client, commands, registries, sending
 from jobs.broker import push as broker_push
 from jobs.broker.push import Entry
 from jobs.dispatch.breaker import Breaker
@@ -47,12 +50,13 @@ def push_on_commit(entries: Sequence[Entry]) -> None:
     """Push `entries` once the caller's transaction commits.
 
     Those of one transaction go together (those of each savepoint that made some). Outside a
-    transaction they are pushed at once. Never raises for Redis: the relay pushes what is missing.
+    transaction they are pushed at once. Doesn't wait for Redis, nor raises for it: the relay pushes
+    what is missing.
     """
     if not entries:
         return
     if not connection.in_atomic_block:
-        _push(entries)
+        _send(entries)
         return
     waiting = _batch_of_this_savepoint()
     if waiting is None:
@@ -68,7 +72,7 @@ class _Batch:
     entries: list[Entry]
 
     def __call__(self) -> None:
-        _push(self.entries)
+        _send(self.entries)
 
 
 def _batch_of_this_savepoint() -> _Batch | None:
@@ -89,27 +93,54 @@ def push(jobs: Sequence[JobStatus], *, at_head: bool = False, may_wait: bool = F
         at_head: Before everything that waits.
         may_wait: For whoever holds up nobody: a Redis that is slow for seconds isn't away.
     """
+    hear()
     if breaker.is_open:
         return False
-    return _push([entry_of(job) for job in jobs], at_head=at_head, may_wait=may_wait)
-
-
-def _push(entries: Sequence[Entry], *, at_head: bool = False, may_wait: bool = False) -> bool:
-    if breaker.is_open:
-        return False
+    entries = [entry_of(job) for job in jobs]
     redis = client.for_work() if may_wait else client.for_push()
     try:
         broker_push.push(redis, entries, at_head=at_head)
     except client.Unreachable as error:
-        breaker.trip()
-        logger.warning(
-            "Redis is unreachable: the relay will push %d job(s) later (%s)",
-            len(entries),
-            error,
-            extra={"job_ids": [entry.job_id for entry in entries[:20]]},
-        )
+        _give_up(entries, error)
         return False
     return True
+
+
+def hear() -> None:
+    """Wait until Redis has answered this thread's last push, if it hasn't yet.
+
+    What the thread then asks of Redis comes after that push. Logs what has been lost.
+    """
+    line = sending.line()
+    entries = line.unheard
+    if not entries or breaker.is_open:
+        return
+    try:
+        line.hear()
+    except client.Unreachable as error:
+        _give_up(entries, error, asked_at=line.sent_at)
+
+
+def _send(entries: Sequence[Entry]) -> None:
+    for begin in range(0, len(entries), broker_push.MAX_AT_ONCE):
+        hear()
+        if breaker.is_open:
+            return
+        try:
+            sending.line().send(entries[begin : begin + broker_push.MAX_AT_ONCE])
+        except client.Unreachable as error:
+            _give_up(entries[begin:], error)
+            return
+
+
+def _give_up(entries: Sequence[Entry], error: Exception, *, asked_at: float | None = None) -> None:
+    breaker.trip(asked_at=asked_at)
+    logger.warning(
+        "Redis is unreachable: the relay will push %d job(s) later (%s)",
+        len(entries),
+        error,
+        extra={"job_ids": [entry.job_id for entry in entries[:20]]},
+    )
 
 
 def withdraw_on_commit(jobs: Sequence[JobStatus]) -> None:
@@ -151,6 +182,7 @@ def _after_commit(otherwise: str, write: Callable[[], None]) -> None:
 
 
 def _try(otherwise: str, write: Callable[[], None]) -> None:
+    hear()
     if breaker.is_open:
         return
     try:

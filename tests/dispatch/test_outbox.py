@@ -15,9 +15,10 @@ from rq.serializers import JSONSerializer
 
 from jobs.broker import client, keys
 from jobs.dispatch import outbox
+from jobs.lifecycle import control
 from jobs.models import JobStatus
-from tests import jobs
-from tests.servers import OwnPostgres
+from tests import jobs, wait
+from tests.servers import OwnPostgres, OwnRedis
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
@@ -104,9 +105,10 @@ def test_a_redis_that_has_forgotten_the_script_is_told_it_again(redis: Redis, ca
     jobs.Echo.dispatch()
     redis.script_flush()
 
-    job = jobs.Echo.dispatch()
+    made = [jobs.Echo.dispatch() for _ in range(2)]
+    outbox.hear()
 
-    assert queued(redis)[1:] == [str(job.id)]
+    assert queued(redis)[1:] == [str(job.id) for job in made]
     assert "unreachable" not in caplog.text
 
 
@@ -156,6 +158,46 @@ def test_after_a_failed_push_the_next_ones_do_not_try(dead_redis, caplog) -> Non
 
     assert time.monotonic() - begun < 2
     assert "unreachable" not in caplog.text
+
+
+def test_a_push_that_no_answer_came_to_is_told_of_at_the_next(own_redis: OwnRedis, caplog) -> None:
+    jobs.Echo.dispatch()
+    own_redis.pause()
+    lost = jobs.Echo.dispatch()
+    assert "unreachable" not in caplog.text
+    own_redis.kill()
+
+    jobs.Echo.dispatch()
+
+    [line] = [line for line in caplog.records if "unreachable" in line.message]
+    assert line.job_ids == [str(lost.id)]
+
+
+def test_a_push_lost_in_an_outage_that_is_over_starts_no_new_one(own_redis: OwnRedis, caplog):
+    jobs.Echo.dispatch()
+    own_redis.pause()
+    jobs.Echo.dispatch()
+    outbox.breaker.trip()  # another thread has found out
+    own_redis.kill()
+    own_redis.start()
+    wait.until("the breaker closed", lambda: not outbox.breaker.is_open)
+
+    job = jobs.Echo.dispatch()
+
+    assert queued(client.for_work()) == [str(job.id)]
+    assert "the relay will push 1 job(s) later" in caplog.text
+    assert not outbox.breaker.is_open
+
+
+def test_a_push_that_has_to_be_repeated_is_so_before_the_jobs_cancel(redis: Redis) -> None:
+    jobs.Echo.dispatch()
+    redis.script_flush()
+    job = jobs.Echo.dispatch()
+
+    control.cancel([job.id], by="ann")
+    jobs.Echo.dispatch()
+
+    assert not redis.exists(keys.entry(job.id))
 
 
 def test_a_job_for_later_is_not_pushed(redis: Redis) -> None:

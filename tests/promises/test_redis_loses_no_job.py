@@ -74,6 +74,21 @@ def test_what_was_dispatched_while_redis_was_down_runs_once_it_is_back(
     assert worker.process.poll() is None
 
 
+def test_a_push_that_redis_took_to_its_grave_runs_all_the_same(
+    workers: Workers, own_redis: OwnRedis
+):
+    jobs = dispatch(1)  # from now on this thread's pushes are waited for by nobody
+    own_redis.pause()
+    jobs += dispatch(1)
+    own_redis.kill()
+    own_redis.start()
+
+    workers.start("default")
+
+    wait.until("all completed", all_completed)
+    assert_each_ran_once(jobs)
+
+
 def test_a_redis_that_restarts_empty_loses_no_job(workers: Workers, own_redis: OwnRedis):
     jobs = dispatch(20)
     own_redis.kill()

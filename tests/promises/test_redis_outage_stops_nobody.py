@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 QUICK = {"lease": 3.0, "heartbeat": 0.5}
 OUTAGE_SECONDS = 5.0
-BOUND_SECONDS = 0.5  # of the one dispatch that finds out
+BOUND_SECONDS = (
+    0.5  # of the one dispatch that finds out: the second, for none waits for its own push
+)
 
 
 @contextmanager
@@ -65,9 +67,10 @@ def test_a_redis_that_hangs_delays_one_dispatch_and_none_after_it(own_redis: Own
         pause.wait(0.02)
 
     assert len(seconds) >= 50
-    assert client.PUSH_ANSWER_SECONDS <= seconds[0] <= BOUND_SECONDS
+    assert seconds[0] < client.PUSH_ANSWER_SECONDS, "a dispatch waited for its own push"
+    assert client.PUSH_ANSWER_SECONDS / 2 <= seconds[1] <= BOUND_SECONDS
     # Less than one more try would take.
-    assert sum(seconds[1:]) < client.PUSH_ANSWER_SECONDS, "later dispatches were slowed"
+    assert sum(seconds[2:]) < client.PUSH_ANSWER_SECONDS, "later dispatches were slowed"
 
 
 @pytest.mark.parametrize("how", ["down", "hung"])
