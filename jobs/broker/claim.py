@@ -147,7 +147,7 @@ def take_when_pushed(
     """
     call = _call(queues, worker_id, count)
     with client.pipeline(transaction=False) as pipe:
-        pipe.blpop([keys.wake(queue) for queue in queues], timeout=seconds)
+        pipe.blpop([wake for queue in queues for wake in _wakes(queue)], timeout=seconds)
         pipe.evalsha(call.script.sha, *call.words)
         _, taken = pipe.execute(raise_on_error=False)
     if isinstance(taken, NoScriptError):
@@ -155,6 +155,10 @@ def take_when_pushed(
     elif isinstance(taken, Exception):
         raise taken
     return _taken(client, call, taken)
+
+
+def _wakes(queue: str) -> tuple[str, str]:
+    return keys.wake(queue), keys.wake_room(queue)
 
 
 def _call(queues: Sequence[str], worker_id: UUID, count: int) -> Call:

@@ -1,7 +1,8 @@
-"""Look at the heads of the queues, and take just what was seen there."""
+"""Look at the heads of the queues, and take what was seen there, and nothing else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -26,6 +27,30 @@ end
 return taken
 """)
 
+# Each from its place near the head, if it still stands there; LREM alone would look through all of
+# a long queue. What stays is somebody's as well: the token says so, as in claim.py.
+_PICK = Script("""
+if redis.call('EXISTS', KEYS[4]) == 1 then return {} end
+redis.call('HLEN', KEYS[1])
+local taken = {}
+for i = 3, #ARGV do
+  if redis.call('LPOS', KEYS[2], ARGV[i], 'MAXLEN', ARGV[2]) then
+    redis.call('LREM', KEYS[2], 1, ARGV[i])
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[1])
+    taken[#taken + 1] = ARGV[i]
+  end
+end
+if #taken > 0 and redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.pcall('LPUSH', KEYS[3], '1')
+  redis.pcall('LTRIM', KEYS[3], 0, 0)
+end
+return taken
+""")
+# What rq takes for an id.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+# A window is looked for again so much further down: others may have pushed to the head meanwhile.
+_SLACK = 100
+
 
 class Heads(NamedTuple):
     """The first ids of a queue."""
@@ -39,14 +64,24 @@ def peek(client: Redis, queues: Sequence[str], *, count: int) -> Heads | None:
 
     None where all are empty. What is no id may be among them, as it stands in the list.
     """
+    found = zip(queues, _ranges(client, queues, count), strict=True)
+    return next((Heads(queue=queue, ids=ids) for queue, ids in found if ids), None)
+
+
+def windows(client: Redis, queues: Sequence[str], *, count: int) -> list[Heads]:
+    """Return up to `count` ids at the head of each of `queues`; what can be no id is left out."""
+    return [
+        Heads(queue=queue, ids=[one for one in ids if _ID.fullmatch(one)])
+        for queue, ids in zip(queues, _ranges(client, queues, count), strict=True)
+    ]
+
+
+def _ranges(client: Redis, queues: Sequence[str], count: int) -> list[list[str]]:
     with client.pipeline(transaction=False) as pipe:
         for queue in queues:
             pipe.lrange(keys.queue(queue), 0, count - 1)
         found = cast("list[list[bytes]]", pipe.execute())
-    for queue, ids in zip(queues, found, strict=True):
-        if ids:
-            return Heads(queue=queue, ids=[one.decode(errors="replace") for one in ids])
-    return None
+    return [[one.decode(errors="replace") for one in ids] for ids in found]
 
 
 def take(client: Redis, heads: Heads, worker_id: UUID) -> list[str]:
@@ -58,3 +93,38 @@ def take(client: Redis, heads: Heads, worker_id: UUID) -> list[str]:
     key_list = [keys.claims(worker_id), keys.queue(heads.queue), keys.SUSPENDED]
     call = Call(script=_TAKE_SEEN, keys=key_list, args=[heads.queue, *heads.ids])
     return [one.decode() for one in scripts.run(client, call)]
+
+
+def pick(client: Redis, heads: Heads, worker_id: UUID, *, count: int) -> list[str]:
+    """Take those of `heads.ids` that still stand near the head, past what stands before them.
+
+    Takes nothing while workers are suspended, and records as `take` does.
+
+    Args:
+        client: From broker.client.
+        heads: Seen in `windows`.
+        worker_id: Who takes them.
+        count: Of that window.
+    """
+    key_list = [keys.claims(worker_id), keys.queue(heads.queue), keys.wake(heads.queue)]
+    key_list.append(keys.SUSPENDED)
+    call = Call(script=_PICK, keys=key_list, args=[heads.queue, count + _SLACK, *heads.ids])
+    return [one.decode() for one in scripts.run(client, call)]
+
+
+def await_push(client: Redis, queues: Sequence[str], *, seconds: float) -> bool:
+    """Wait at most `seconds` for a push to one of `queues`; return whether there was one.
+
+    The token that told of it is passed on to runners with room for async jobs.
+    """
+    told = cast(
+        "tuple[bytes, bytes] | None", client.blpop([keys.wake(q) for q in queues], timeout=seconds)
+    )
+    if told is None:
+        return False
+    queue = next(queue for queue in queues if keys.wake(queue).encode() == told[0])
+    with client.pipeline(transaction=False) as pipe:
+        pipe.lpush(keys.wake_room(queue), "1")
+        pipe.ltrim(keys.wake_room(queue), 0, 0)
+        pipe.execute()
+    return True

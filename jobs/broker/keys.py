@@ -35,6 +35,11 @@ def wake(name: str) -> str:
     return f"jobs:wake:{name}"
 
 
+def wake_room(name: str) -> str:
+    """Likewise, but only of runners with room for async jobs: others pass their token on to it."""
+    return f"jobs:wake-room:{name}"
+
+
 def claims(worker_id: object) -> str:
     """A hash of what a worker has taken and not started: id -> queue."""
     return f"jobs:claims:{worker_id}"
@@ -101,7 +106,7 @@ _TYPES = [
     (re.compile(pattern, re.DOTALL), type_name)
     for pattern, type_name in [
         (rf"{RQ}:(queues|workers)|{RQ}:workers:.*|{RQ}:worker:.*:executions", "set"),
-        (rf"{RQ}:queue:.*|jobs:(aside|wake):.*|{ODD}", "list"),
+        (rf"{RQ}:queue:.*|jobs:(aside|wake|wake-room):.*|{ODD}", "list"),
         (rf"{RQ}:job:[^:]*|{RQ}:execution:.*|{RQ}:worker:.*|jobs:claims:.*", "hash"),
         (rf"{RQ}:(wip|finished|failed|deferred|scheduled|canceled):.*", "zset"),
         (rf"{RQ}:results:.*", "stream"),

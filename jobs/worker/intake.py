@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -91,14 +92,14 @@ def is_async(job: JobStatus) -> bool:
     return spec is not None and spec.is_async
 
 
-def _async_prefix(ids: Sequence[str]) -> list[str]:
+def async_among(ids: Sequence[str]) -> frozenset[str]:
+    """Return those of `ids` whose job's class is async."""
     with unit_of_work():
         rows = JobStatus.objects.filter(id__in=job_ids(ids)).values_list("id", "job_class")
-        class_by_id = {str(job_id): name for job_id, name in rows}
-    prefix = []
-    for entry in ids:
-        spec = registry.find(class_by_id.get(entry, ""))
-        if spec is None or not spec.is_async:
-            break
-        prefix.append(entry)
-    return prefix
+        specs = {str(job_id): registry.find(name) for job_id, name in rows}
+    return frozenset(job_id for job_id, spec in specs.items() if spec and spec.is_async)
+
+
+def _async_prefix(ids: Sequence[str]) -> list[str]:
+    found = async_among(ids)
+    return list(itertools.takewhile(lambda entry: entry in found, ids))

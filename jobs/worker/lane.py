@@ -37,9 +37,6 @@ class Lane:
         slots: How many.
         grip: Where each step says whose it is.
         ended: Called, in a thread of the lane's, with each attempt that is over and to be settled.
-
-    Attributes:
-        room: Set while an attempt may begin.
     """
 
     def __init__(self, *, slots: int, grip: Grip, ended: Callable[[AsyncAttempt], None]) -> None:
@@ -48,8 +45,6 @@ class Lane:
         self._ended = ended
         self._lock = threading.Lock()
         self._attempts: dict[tuple[UUID, int], AsyncAttempt] = {}
-        self.room = threading.Event()
-        self.room.set()
         self._loop: asyncio.AbstractEventLoop | None = None  # made with the first attempt
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
         self._is_closing = False
@@ -81,8 +76,6 @@ class Lane:
         )
         with self._lock:
             self._attempts[job.id, job.claim] = attempt
-            if not self.free:
-                self.room.clear()
         # A context of its own: what one job sets, no other sees.
         loop.call_soon_threadsafe(attempt.begin, loop, context=contextvars.Context())
         return attempt
@@ -144,7 +137,6 @@ class Lane:
         self._ended(attempt)
         with self._lock:
             del self._attempts[attempt.job.id, attempt.job.claim]
-            self.room.set()
 
     def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -26,7 +27,7 @@ from jobs.processes.outage import Outages
 from jobs.worker import plain, run, usher
 from jobs.worker.batch import Batch
 from jobs.worker.board import Board
-from jobs.worker.claims import IDLE_SECONDS, Claims, sort_out
+from jobs.worker.claims import Claims, sort_out
 from jobs.worker.clerk import Clerk
 from jobs.worker.context import Side
 from jobs.worker.grip import Grip
@@ -36,6 +37,7 @@ from jobs.worker.ledger import Ledger
 from jobs.worker.memory import PeakMemory
 from jobs.worker.orders import Orders, described, described_plain
 from jobs.worker.pace import BATCH_SECONDS, Pace
+from jobs.worker.passing import Passing
 from jobs.worker.usher import Usher
 from jobs.worker.watch import Watch
 
@@ -65,6 +67,7 @@ class Loop:
     )
     ledger: Ledger = field(init=False)
     claims: Claims = field(init=False)
+    passing: Passing = field(init=False)
     clerk: Clerk = field(init=False)
     usher: Usher = field(init=False)
     pace: Pace = field(init=False)
@@ -81,6 +84,7 @@ class Loop:
             worker_id=worker_id, worker_name=name, postgresql=self.outages.postgresql
         )
         self.claims = Claims(self.orders, self.ledger)
+        self.passing = Passing(self.orders)
         outages = Outages(f"Clerk of runner {os.getpid()}", log=logger)
         ledger = Ledger(worker_id=worker_id, worker_name=name, postgresql=outages.postgresql)
         self.clerk = Clerk(ledger, watch=self.watch, worker_id=worker_id, worker_name=name)
@@ -122,14 +126,16 @@ class Loop:
         elif self.batch is not None:
             # The clerk may be giving back what stood before all that we could take now.
             self.batch.await_clerk()
-        with self.usher.door:
+        is_passing = self.passing.is_called_for(self.pace.size, room=self._room())
+        # Sync jobs alone fill no slot: that way the usher, who doesn't wait, finds the door open.
+        with contextlib.nullcontext() if is_passing else self.usher.door:
             take = self.claims.wait_and_take if self.is_idle else self.claims.take
-            taken = take(self.pace.size)
+            taken = (self.passing.take if is_passing else take)(self.pace.size)
             self.outages.redis.answered()
-            self.is_idle = not taken.entries
+            self.is_idle = not (taken.entries or is_passing)
             self.may_have_more = taken.more
             is_late = bool(taken.entries) and self.guard.draining.is_set()
-            beginning = None if self.is_idle or is_late else self._begin(taken.entries)
+            beginning = None if is_late or not taken.entries else self._begin(taken.entries)
         if beginning is not None:
             self._go_on(taken.entries, beginning)
         elif is_late:
@@ -137,14 +143,15 @@ class Loop:
             self._return_claims()  # told to stop while it waited
         else:
             self._close_batch()
-            self._say(say="idle")
             keep_warm()
+            if is_passing:
+                self.usher.look()
+                self.passing.wait()
+            else:
+                self._say(say="idle")
 
     def _begin(self, entries: Sequence[tuple[str, str]]) -> Beginning:
-        """Start what can be of these claimed entries, in the commit that settles the last batch.
-
-        Async jobs begin at once.
-        """
+        """Start what can be of these entries, in the commit that settles the last batch."""
         self.guard.spend()
         claimed = [entry_id for _, entry_id in entries]
         self._say(say="claimed", ids=claimed)
@@ -155,7 +162,7 @@ class Loop:
                     [ran.settlement for ran in rans if ran.settled is None],
                     job_ids(itertools.takewhile(is_job_id, claimed)),
                     worker_id=self.orders.worker_id,
-                    room=0 if self._is_worn() else self.usher.lane.free,
+                    room=self._room(),
                 )
         except OUTAGES:
             # Whether it was committed nobody knows: the keeper settles what was started.
@@ -165,6 +172,7 @@ class Loop:
             raise
         self.ledger.tell_soon(rans, settled)
         self.batch = None
+        # At once: they wait for no sync job of their batch.
         self.usher.begin([job for job in beginning.jobs if is_async(job)])
         return beginning
 
@@ -185,21 +193,14 @@ class Loop:
         elif plain_entry is not None:
             self._run_plain(*plain_entry)
         else:
-            self._leave_main_idle(beginning)
+            self._say(say="ended", ran=len(beginning.jobs))
+            if beginning.jobs:  # all of them async
+                self.pace.note(len(beginning.jobs), seconds=0.0)
         if beginning.is_refused:
             # Its supervisor will see.
             name = self.orders.worker_name
             logger.warning("Worker %s may start nothing: it was declared dead", name)
             time.sleep(REFUSED_SECONDS)
-
-    def _leave_main_idle(self, beginning: Beginning) -> None:
-        self._say(say="ended", ran=len(beginning.jobs))
-        if beginning.jobs:  # all of them async
-            self.pace.note(len(beginning.jobs), seconds=0.0)
-        elif beginning.later:
-            # An async job stands at the head, and there is no room for it.
-            self._close_batch()
-            (self.guard.draining if self._is_worn() else self.usher.lane.room).wait(IDLE_SECONDS)
 
     def _run(self, jobs: Sequence[JobStatus]) -> None:
         self.serial += 1
@@ -282,6 +283,9 @@ class Loop:
         self.side.close()
         return self.outages.of(error).failed(error)
 
+    def _room(self) -> int:
+        return 0 if self._is_worn() else self.usher.lane.free
+
     def _is_worn(self) -> bool:
         settings = conf.current()
         return (
@@ -298,13 +302,14 @@ class Loop:
 
     def _may_take_in(self) -> bool:
         """Whether the usher may claim, since this thread can't; in the usher's."""
+        if self.orders.rationed or self.guard.draining.is_set() or self._is_worn():
+            return False
         since, batch = self.busy_since, self.batch
-        return (
+        return self.passing.is_on or (
             since is not None
             and time.monotonic() - since > BATCH_SECONDS
             # Else the clerk may be giving back what stood before all that it could take.
             and (batch is None or batch.is_attended)
-            and not (self.orders.rationed or self.guard.draining.is_set() or self._is_worn())
         )
 
     def _say(self, **message: Any) -> None:

@@ -76,6 +76,10 @@ class Usher(threading.Thread):
         """Whether nothing runs on the lane, and all that ran there is settled and told of."""
         return not self.lane.attempts and not self._ended
 
+    def look(self) -> None:
+        """Look at once for what may begin; from any thread."""
+        self._news.set()
+
     def begin(self, jobs: Sequence[JobStatus]) -> None:
         """Begin the attempts that `start` made; from any thread."""
         for at in range(0, len(jobs), SAID_AT_ONCE):

@@ -66,3 +66,58 @@ def test_claims_of_another_type_lose_nothing(redis: Redis):
 
     assert heads.take(redis, Heads(queue="low", ids=["a"]), WORKER) == ["a"]
     assert claim.held(redis, WORKER) == {"a": "low"}
+
+
+def test_windows_show_every_queue_and_what_can_be_an_id(redis: Redis):
+    redis.rpush(keys.queue("high"), "a", "no id", "b", "c")
+
+    seen = heads.windows(redis, ["high", "low"], count=3)
+
+    assert seen == [Heads(queue="high", ids=["a", "b"]), Heads(queue="low", ids=[])]
+
+
+def test_what_is_picked_passes_what_stands_before_it(redis: Redis):
+    redis.rpush(keys.queue("low"), "a", "b", "c", "d")
+
+    taken = heads.pick(redis, Heads(queue="low", ids=["b", "d"]), WORKER, count=4)
+
+    assert taken == ["b", "d"]
+    assert listed(redis, "low") == [b"a", b"c"]
+    assert claim.held(redis, WORKER) == {"b": "low", "d": "low"}
+    assert redis.lrange(keys.wake("low"), 0, -1) == [b"1"]
+
+
+def test_what_another_has_taken_is_not_picked(redis: Redis):
+    redis.rpush(keys.queue("low"), "a")
+
+    assert heads.pick(redis, Heads(queue="low", ids=["gone"]), WORKER, count=4) == []
+    assert claim.held(redis, WORKER) == {}
+    assert not redis.exists(keys.wake("low"))
+
+
+def test_nothing_is_picked_far_from_the_head(redis: Redis):
+    redis.rpush(keys.queue("low"), *map(str, range(500)))
+
+    assert heads.pick(redis, Heads(queue="low", ids=["400"]), WORKER, count=4) == []
+
+
+def test_nothing_is_picked_while_workers_are_suspended(redis: Redis):
+    redis.rpush(keys.queue("low"), "a")
+    redis.set(keys.SUSPENDED, 1)
+
+    assert heads.pick(redis, Heads(queue="low", ids=["a"]), WORKER, count=4) == []
+
+
+def test_a_push_is_heard_and_passed_on_to_runners_with_room(redis: Redis):
+    redis.lpush(keys.wake("low"), "1")
+
+    assert heads.await_push(redis, ["high", "low"], seconds=5)
+    assert not redis.exists(keys.wake("low"))
+    assert redis.lrange(keys.wake_room("low"), 0, -1) == [b"1"]
+
+
+def test_where_nothing_is_pushed_nothing_is_passed_on(redis: Redis):
+    redis.lpush(keys.wake_room("low"), "1")  # for others
+
+    assert not heads.await_push(redis, ["low"], seconds=0.05)
+    assert redis.exists(keys.wake_room("low"))

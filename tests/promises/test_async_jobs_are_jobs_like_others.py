@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from redis import Redis
 
 from jobs.lifecycle import control
 from jobs.models import JobAttempt, JobStatus
@@ -209,22 +208,6 @@ def test_beside_a_long_sync_job_no_other_sync_one_is_taken(workers: Workers) -> 
     long.refresh_from_db()
     assert long.finished_at <= JobAttempt.objects.get(job=echo).started_at
     assert long.finished_at <= JobAttempt.objects.get(job=behind).started_at
-
-
-def test_a_full_lane_costs_no_spinning(workers: Workers, redis: Redis) -> None:
-    workers.start("default", "--async-slots", "1")
-    jobs = sleepers(2, 3.0)
-    wait.until_status(jobs[0], "started")
-    before = scripts_run(redis)
-
-    until_all(jobs, "completed")
-
-    # Some ten a second while it looks now and then; hundreds where it does nothing else.
-    assert scripts_run(redis) - before < 200
-
-
-def scripts_run(redis: Redis) -> int:
-    return int(redis.info("commandstats")["cmdstat_evalsha"]["calls"])
 
 
 def test_burst_waits_for_the_last_of_them(workers: Workers) -> None:
