@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
+import uuid_utils
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import DEFAULT_DB_ALIAS, models, transaction
@@ -23,15 +23,34 @@ from jobs.statuses import LIVING, TERMINAL, HeldBy, Status
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+class _JobId(UUID):
+    """Keeps its text, which costs more to make than a UUID: a worker needs it ten times a job."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        object.__setattr__(self, "_text", text)  # a UUID lets nobody write
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"UUID({self._text!r})"
+
+    def __reduce__(self) -> tuple[type[UUID], tuple[str]]:
+        return UUID, (self._text,)
+
+
 def new_job_id() -> UUID:
     """Return a new UUIDv7: ids of one process ascend, so the primary key grows at its end."""
-    job_id: UUID = uuid_utils.compat.uuid7()
-    return job_id
+    return _JobId(str(uuid_utils.uuid7()))
 
 
 def job_ids(entry_ids: Iterable[str]) -> list[UUID]:
     """Return those of `entry_ids` that can be a job's id, in their order; others are plain rq's."""
-    return [UUID(entry_id) for entry_id in entry_ids if is_job_id(entry_id)]
+    return [_JobId(entry_id) for entry_id in entry_ids if is_job_id(entry_id)]
 
 
 def is_job_id(entry_id: str) -> bool:
