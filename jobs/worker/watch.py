@@ -25,7 +25,7 @@ ALARM_AFTER_SECONDS = 0.2
 
 # Asked for each job: the signal module makes an enum of every answer, at up to 50 times the cost.
 _handler_of = _signal.getsignal
-_change_blocked = _signal.pthread_sigmask
+_sigmask = _signal.pthread_sigmask
 _ALARM_ONLY = frozenset({signal.SIGALRM})
 
 
@@ -102,7 +102,7 @@ class Watch:
         # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
         if _handler_of(signal.SIGALRM) is not self._alarm:
             signal.signal(signal.SIGALRM, self._alarm)
-        _change_blocked(signal.SIG_UNBLOCK, _ALARM_ONLY)
+        _sigmask(signal.SIG_UNBLOCK, _ALARM_ONLY)
         if timeout_seconds < ALARM_AFTER_SECONDS:
             self.set_alarm()
 
