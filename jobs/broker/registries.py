@@ -21,6 +21,7 @@ from jobs.broker.push import Key, Value, rq_time
 from jobs.broker.scripts import Call
 from jobs.broker.seldom import Seldom
 from jobs.statuses import Status
+from jobs.values import value
 
 logger = logging.getLogger("jobs.broker")
 
@@ -50,7 +51,7 @@ class Described:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ended:
     """An attempt that has just been settled, and what its job became."""
 

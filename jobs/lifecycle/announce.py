@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,12 +22,13 @@ from jobs.lifecycle.outcomes import Completed, Failed, Outcome, Unbegun
 from jobs.lifecycle.settle import Settled
 from jobs.models import JobStatus
 from jobs.statuses import TERMINAL, Status
+from jobs.values import value
 
 logger = logging.getLogger("jobs.worker")
 _unread = Seldom(logger, "PostgreSQL doesn't answer: what it has recorded is told late (%s)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ending:
     """An attempt that has been settled, and what it ended with."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -20,13 +19,14 @@ from jobs.lifecycle.outcomes import (
     Snoozed,
     Unbegun,
 )
+from jobs.values import value
 
 logger = logging.getLogger("jobs.lifecycle")
 
 MAX_LINE = 1_000  # characters of an error's first line on the row; the attempt has all of it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Row:
     """A settlement and its JSON."""
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from jobs.values import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class Completed:
     """`_perform` returned; started -> completed."""
 
@@ -57,7 +59,7 @@ class Unbegun:
 Outcome = Completed | Failed | Snoozed | Cancelled | GivenBack | Unbegun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settlement:
     """One attempt's end, to be recorded: the claim is the fence."""
 

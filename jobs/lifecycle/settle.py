@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -17,9 +16,10 @@ from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
 from jobs.models import clock, locking, prepared
 from jobs.statuses import Status
+from jobs.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settled:
     """A job whose attempt has been recorded, and what became of it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -23,13 +22,14 @@ from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.processes import connection as job_connections
 from jobs.spec import JobSpec
+from jobs.values import value
 from jobs.worker import ending
 from jobs.worker.context import MainContext, Side
 from jobs.worker.memory import PeakMemory
 from jobs.worker.watch import Reason, Watch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ran:
     """An attempt that has ended: still to be settled, unless its own commit has done it."""
 
