@@ -44,10 +44,13 @@ class Entry(NamedTuple):
 # nothing twice. An id is what follows rq's prefix in the key of its hash.
 _PUSH = Script("""
 local count = tonumber(ARGV[1])
-redis.call('SCARD', KEYS[1])
-for i = 2, 2 * count + 1 do redis.call('LLEN', KEYS[i]) end
-local ids = {}
-for number = 1, count do ids[number] = {} end
+local ids, is_known, tokens = {}, {}, {}
+for number = 1, count do
+  ids[number] = {}
+  is_known[number] = redis.call('SISMEMBER', KEYS[1], KEYS[2 * number])
+  redis.call('LLEN', KEYS[2 * number])
+  tokens[number] = redis.call('LLEN', KEYS[2 * number + 1])
+end
 local key, at = 2 * count + 2, count + 3
 while key <= #KEYS do
   local number, claim, created_at = tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3]
@@ -62,7 +65,7 @@ while key <= #KEYS do
   key = last + 1
 end
 for number = 1, count do
-  redis.call('SADD', KEYS[1], KEYS[2 * number])
+  if is_known[number] == 0 then redis.call('SADD', KEYS[1], KEYS[2 * number]) end
   if ARGV[3] == 'head' then
     local reversed = {}
     for i = #ids[number], 1, -1 do table.insert(reversed, ids[number][i]) end
@@ -71,8 +74,7 @@ for number = 1, count do
     redis.call('RPUSH', KEYS[2 * number], unpack(ids[number]))
   end
   -- One token is enough: a runner that takes it and leaves ids behind puts it back (claim.py).
-  redis.call('LPUSH', KEYS[2 * number + 1], '1')
-  redis.call('LTRIM', KEYS[2 * number + 1], 0, 0)
+  if tokens[number] == 0 then redis.call('LPUSH', KEYS[2 * number + 1], '1') end
 end
 """)
 

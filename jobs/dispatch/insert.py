@@ -14,12 +14,16 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models.base import ModelState
 
-from jobs.models import JobStatus, clock
+from jobs.models import JobStatus, clock, prepared
 from jobs.spec import JobSpec
+from jobs.statuses import Status
 
 # Of one statement; the params of a thousand jobs may be a gigabyte, which none would hold.
 MAX_ROWS = 1_000
 MAX_CHARACTERS = 16 * 1024 * 1024
+
+# Preparing costs what some five uses then save; a web process may have a connection a request.
+USES_UNPREPARED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +90,16 @@ def _inserted(drafts: Sequence[Draft]) -> list[JobStatus]:
 def _insert_one(draft: Draft) -> JobStatus:
     values = {"id": draft.id_text, "params": draft.params_json, **_columns(draft.terms)}
     with connection.cursor() as cursor:
-        is_timed = draft.terms.run_at is not None or draft.terms.wait_seconds is not None
-        cursor.execute(_one(clock.NOW, is_timed=is_timed), values)
-        shared = _shared(draft.terms, _Moments(*cursor.fetchone()))
-    return _job(draft, shared)
+        if draft.terms.run_at is not None or draft.terms.wait_seconds is not None:
+            cursor.execute(_one_timed(clock.NOW), values)
+            moments = _Moments(*cursor.fetchone())
+        else:
+            prepared.execute(
+                cursor, _one(clock.NOW), _types(), values, plan="", after_uses=USES_UNPREPARED
+            )
+            [now] = cursor.fetchone()
+            moments = _Moments(now, now, Status.QUEUED)
+    return _job(draft, _shared(draft.terms, moments))
 
 
 def _insert_many(drafts: Sequence[Draft]) -> list[JobStatus]:
@@ -175,18 +185,39 @@ _COLUMNS = """
 
 
 @cache
-def _one(now: str, *, is_timed: bool) -> str:
-    due_at, status = now, "'queued'"
-    if is_timed:  # a third of the server's work, for those few that need it
-        due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
-        status = _status(now, due_at)
+def _one(now: str) -> str:
+    return _values(now, due_at=now, status="'queued'") + " RETURNING created_at"
+
+
+@cache
+def _one_timed(now: str) -> str:
+    due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
+    values = _values(now, due_at=due_at, status=_status(now, due_at))
+    return values + " RETURNING created_at, due_at, status"
+
+
+def _values(now: str, *, due_at: str, status: str) -> str:
     return f"""
         INSERT INTO job_statuses ({_COLUMNS}) VALUES (
             %(id)s, %(job_class)s, %(queue)s, %(params)s::jsonb, {status},
             0, %(max_attempts)s, 0, 0, 0, {now}, {now}, {due_at}, '', '', '', %(tags)s::text[], '',
             %(created_by_id)s, %(schedule)s, %(logical_time)s)
-        RETURNING created_at, due_at, status
     """
+
+
+@cache
+def _types() -> dict[str, str]:
+    return {
+        "id": "uuid",
+        "job_class": "text",
+        "queue": "text",
+        "params": "jsonb",
+        "max_attempts": "int",
+        "tags": "text[]",
+        "created_by_id": str(JobStatus._meta.get_field("created_by").db_type(connection)),
+        "schedule": "text",
+        "logical_time": "timestamptz",
+    }
 
 
 @cache

@@ -13,8 +13,9 @@ from django.db.backends.utils import CursorWrapper
 
 from jobs import conf
 
-# Each connection's own; gone with it. Of text -> call.
+# Each connection's own; gone with it. Of text -> call, and of text -> how often it went unprepared.
 _calls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+_uses: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
 _numbers = itertools.count(1)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -28,7 +29,13 @@ _PLAN = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqsca
 
 
 def execute(
-    cursor: CursorWrapper, text: str, types: Mapping[str, str], values: Mapping[str, Any]
+    cursor: CursorWrapper,
+    text: str,
+    types: Mapping[str, str],
+    values: Mapping[str, Any],
+    *,
+    plan: str = _PLAN,
+    after_uses: int = 0,
 ) -> None:
     """Execute a statement: one round trip, one commit.
 
@@ -40,20 +47,32 @@ def execute(
         text: With a %(name)s for each parameter.
         types: The SQL type of each.
         values: Of each.
+        plan: Settings that it is planned and executed with; none where it reads no table.
+        after_uses: How often a connection says it in full first: a short one's last use of it would
+            have paid for nothing.
     """
-    if conf.current().behind_pooler or connection.in_atomic_block:
+    is_own = connection.autocommit and not connection.in_atomic_block
+    if conf.current().behind_pooler or not is_own or _is_seldom(text, after_uses):
         cursor.execute(text, values)
         return
     try:
-        cursor.execute(_call(text, types), values)
+        cursor.execute(_call(text, types, plan), values)
     except DatabaseError as error:
         if getattr(error.__cause__, "pgcode", None) not in _FORGOTTEN:
             raise
         _calls.pop(connection.connection, None)
-        cursor.execute(_call(text, types), values)
+        cursor.execute(_call(text, types, plan), values)
 
 
-def _call(text: str, types: Mapping[str, str]) -> str:
+def _is_seldom(text: str, after_uses: int) -> bool:
+    if not after_uses:
+        return False
+    uses = _uses.setdefault(connection.connection, {})
+    uses[text] = uses.get(text, 0) + 1
+    return uses[text] <= after_uses
+
+
+def _call(text: str, types: Mapping[str, str], plan: str) -> str:
     calls = _calls.setdefault(connection.connection, {})
     if text in calls:
         return calls[text]
@@ -61,5 +80,5 @@ def _call(text: str, types: Mapping[str, str]) -> str:
     number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
     body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
     given = ", ".join(f"%({name})s" for name in types)
-    calls[text] = f"{_PLAN}EXECUTE {name} ({given})"
+    calls[text] = f"{plan}EXECUTE {name} ({given})"
     return f"PREPARE {name} ({', '.join(types.values())}) AS {body}; {calls[text]}"

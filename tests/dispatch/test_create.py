@@ -147,3 +147,23 @@ def test_params_over_the_limit_are_refused(redis: Redis) -> None:
         jobs.Echo.dispatch(value="x" * (1024 * 1024))
 
     assert not JobStatus.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_dispatches_often_has_its_statement_prepared(redis: Redis) -> None:
+    ann = User.objects.create(username="ann")
+    wishes = [
+        Request(spec=jobs.Echo.spec, params={"value": "y\n\\ \u2028"}, tags=("a", "b c")),
+        Request(spec=jobs.Echo.spec, created_by_id=ann.pk),
+        Request(spec=jobs.Echo.spec, schedule="nightly", logical_time=clock.read()),
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        made = [
+            create.dispatch([wish])[0] for wish in wishes for _ in range(insert.USES_UNPREPARED)
+        ]
+
+    assert ["EXECUTE" in query["sql"] for query in queries] == [
+        number >= insert.USES_UNPREPARED for number in range(len(made))
+    ]
+    for job in made:
+        assert fields_of(job) == fields_of(JobStatus.objects.get(id=job.id))

@@ -98,6 +98,32 @@ def test_in_a_transaction_and_behind_a_pooler_nothing_is_prepared(settings: Any)
     assert on_the_server() == 0
 
 
+def test_nothing_is_prepared_where_the_caller_commits() -> None:
+    transaction.set_autocommit(False)
+    try:
+        assert ask() == [(3, 0)]
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+    assert on_the_server() == 0
+
+
+def test_what_a_short_connection_may_not_use_again_is_prepared_later() -> None:
+    def ask_late() -> None:
+        with connection.cursor() as cursor:
+            prepared.execute(cursor, TEXT, TYPES, {"one": 1, "other": 2}, plan="", after_uses=2)
+
+    seen = []
+    for _ in range(4):
+        ask_late()
+        seen.append(on_the_server())
+    connection.close()
+    ask_late()
+
+    assert (seen, on_the_server()) == ([0, 0, 1, 1], 0)
+
+
 def test_a_plan_made_for_an_empty_table_scans_no_full_one() -> None:
     some = "ARRAY[%(one)s, %(other)s, 3, 4, 5, 6, 7, 8, 9]"
     text = f"SELECT %(one)s, %(other)s, text FROM kept WHERE id = ANY({some})"
