@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
@@ -18,6 +17,7 @@ from jobs.broker.registries import Described, Ended, Started
 from jobs.broker.seldom import Seldom
 from jobs.dispatch import outbox
 from jobs.lifecycle import verdict
+from jobs.lifecycle.end_lines import EndLines
 from jobs.lifecycle.outcomes import Completed, Failed, Outcome, Unbegun
 from jobs.lifecycle.settle import Settled
 from jobs.models import JobStatus
@@ -95,8 +95,9 @@ def show(told: Sequence[Ended], *, worker_name: str, worker_id: UUID) -> None:
 
 def shown(endings: Sequence[Ending]) -> list[Ended]:
     """Log the ends of attempts; return what `claim.take` or `ended` tells the dashboard."""
+    lines = EndLines()
     for ending in endings:
-        _log(ending)
+        lines.write(ending.settled, ending.seconds)
     return [_shown(ending) for ending in endings]
 
 
@@ -168,9 +169,11 @@ def _described(job: JobStatus) -> Described:
 
 def _shown(ending: Ending) -> Ended:
     end, outcome = ending.settled, ending.outcome
-    result: Any = outcome.result if isinstance(outcome, Completed) else None
-    text = outcome.traceback if isinstance(outcome, Failed) else ""
-    error = text or end.error
+    result, text, error = None, "", end.error
+    if isinstance(outcome, Completed):
+        result, text = outcome.result, outcome.text
+    elif isinstance(outcome, Failed):
+        error = outcome.traceback or error
     return Ended(
         job_id=end.job_id,
         queue=end.queue,
@@ -178,37 +181,10 @@ def _shown(ending: Ending) -> Ended:
         status=end.status,
         working_seconds=ending.seconds,
         result=result,
+        text=text,
         # As the row has it: what Redis can't be told would end the runner.
-        error=json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes),
+        error=error and json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes),
         started_at=end.started_at,
         ended_at=end.ended_at,
         describe=None if ending.job is None else partial(_described, ending.job),
     )
-
-
-def _log(ending: Ending) -> None:
-    end = ending.settled
-    job_id = str(end.job_id)
-    extra = {"job_id": job_id, "queue": end.queue}
-    what = f"({end.job_class}, attempt {end.attempt}, {ending.seconds:.3f} s)"
-    wait_seconds = end.wait.total_seconds() if end.wait else 0.0
-    match end.status:
-        case Status.COMPLETED:
-            logger.info("Job %s: completed %s", job_id, what, extra=extra)
-        case Status.FAILED:
-            logger.error("Job %s: failed %s: %s", job_id, what, end.error, extra=extra)
-        case Status.RETRYING:
-            logger.warning(
-                "Job %s: retrying in %.1f s %s: %s",
-                job_id,
-                wait_seconds,
-                what,
-                end.error,
-                extra=extra,
-            )
-        case Status.SCHEDULED:
-            logger.info("Job %s: snoozed for %.1f s %s", job_id, wait_seconds, what, extra=extra)
-        case Status.QUEUED:
-            logger.info("Job %s: given back %s", job_id, what, extra=extra)
-        case _:
-            logger.info("Job %s: %s %s: %s", job_id, end.status, what, end.error, extra=extra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,10 @@ from jobs.values import value
 class Completed:
     """`_perform` returned; started -> completed."""
 
-    result: Any  # JSON, checked
+    result: Any
+    # The result as JSON, as it was when the attempt ended: the job's code may hold on to it, and it
+    # is stored when others of its batch have run. Empty: neither written nor checked yet.
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

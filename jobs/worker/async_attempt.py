@@ -140,7 +140,7 @@ class AsyncAttempt(Owner):
     def settlement(self) -> Settlement:
         """Return what is to be recorded of its end; from any thread, and at leisure."""
         try:
-            outcome: Outcome = Completed(result=self._checked_result())
+            outcome: Outcome = self._completed()
         except BaseException as error:  # noqa: BLE001 - recorded: what the job raised, among others
             outcome = ending.of_error(self.job, error, self.reason)
         return Settlement(
@@ -151,12 +151,12 @@ class AsyncAttempt(Owner):
             ended_at=self.ended_at,
         )
 
-    def _checked_result(self) -> Any:
+    def _completed(self) -> Completed:
         if self._error is not None:
             raise self._error
         if self.reason is Reason.TIMEOUT:  # the job kept the exception to itself
             raise JobTimeout
-        return ending.checked(self._result)
+        return ending.completed(self._result)
 
 
 class LoopContext(Context):

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import json
 from itertools import islice
 from typing import Any
 
 from jobs import conf, json_values
 from jobs.errors import InvalidResult, ResultTooLarge, TimedOut
 from jobs.lifecycle import verdict
-from jobs.lifecycle.outcomes import Cancelled, Outcome
+from jobs.lifecycle.outcomes import Cancelled, Completed, Outcome
 from jobs.models import JobStatus
 from jobs.worker.watch import Reason
 
-# What nobody can change.
-_FROZEN = frozenset((str, int, float, bool, type(None)))
 
-
-def checked(result: Any) -> Any:
-    """Return what `_perform` returned, as it is now, if it can be stored.
-
-    A copy: the job's code may hold on to it, and it is stored when others of its batch have run.
+def completed(result: Any) -> Completed:
+    """Return the outcome of an attempt whose `_perform` has returned `result`, as it is now.
 
     Raises:
         InvalidResult: It is no JSON that PostgreSQL can hold.
@@ -38,7 +32,7 @@ def checked(result: Any) -> Any:
     limit_bytes = conf.current().max_result_bytes
     if size_bytes > limit_bytes:
         raise ResultTooLarge(size_bytes=size_bytes, limit_bytes=limit_bytes)
-    return result if type(result) in _FROZEN else json.loads(text)
+    return Completed(result=result, text=text)
 
 
 def _refuse_faults(result: Any) -> None:

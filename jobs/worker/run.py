@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
 
 from django.conf import settings
 from django.db import connections, reset_queries, transaction
@@ -51,7 +50,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
         if spec.atomic:
             outcome, settled = _perform_atomically(spec, job, context, watch, began_at, memory)
         else:
-            outcome = Completed(result=_perform(spec, job, context, watch))
+            outcome = _perform(spec, job, context, watch)
     except BaseException as error:  # noqa: BLE001 - recorded: this is the loop's one bad item
         watch.disarm()
         settled = None
@@ -62,7 +61,7 @@ def attempt(job: JobStatus, *, watch: Watch, side: Side, memory: PeakMemory) -> 
     return Ran(job=job, settlement=_settlement(job, outcome, began_at, memory), settled=settled)
 
 
-def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) -> Any:
+def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) -> Completed:
     runner_pid = os.getpid()
     watch.arm(
         job.id,
@@ -79,7 +78,7 @@ def _perform(spec: JobSpec, job: JobStatus, context: MainContext, watch: Watch) 
     if watch.reason is Reason.TIMEOUT:  # the job kept the exception to itself
         raise JobTimeout
     context.flush()
-    return ending.checked(result)
+    return ending.completed(result)
 
 
 def _perform_atomically(
@@ -91,7 +90,7 @@ def _perform_atomically(
     memory: PeakMemory,
 ) -> tuple[Outcome, list[Settled]]:
     with transaction.atomic():
-        outcome = Completed(result=_perform(spec, job, context, watch))
+        outcome = _perform(spec, job, context, watch)
         settled = settle([_settlement(job, outcome, began_at, memory)])
         if not settled:
             # Another has settled this attempt meanwhile: our writes go with it.

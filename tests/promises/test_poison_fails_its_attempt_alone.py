@@ -49,7 +49,7 @@ def test_the_jobs_around_it_complete_in_the_same_runner(workers: Workers) -> Non
 
     for job in [*poisons.values(), *around]:
         wait.until_status(job, "completed", "failed", "retrying", limit_seconds=60)
-    assert {job.status for job in around} == {"completed"}
+    assert {job.status for job in around} == {"completed"}, "a runner died"
     assert len({job.result for job in around}) == 1, "a runner died"
     for what, said in {**RESULTS, **ERRORS}.items():
         attempt = JobAttempt.objects.get(job=poisons[what])
