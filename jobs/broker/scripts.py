@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
+
+from jobs.broker import poison
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,32 @@ def run(client: Redis, call: Call) -> Any:
 def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:
     """Call scripts one after the other in one round trip; an answer may be the error of its call.
 
-    redis-py's own way asks with every pipeline whether the server knows the scripts.
+    On the bare connection: redis-py's pipeline takes more than twice as long, and its own scripts
+    ask with every one whether the server knows them.
     """
-    with client.pipeline(transaction=False) as pipe:
-        for call in calls:
-            pipe.evalsha(call.script.sha, *call.words)
-        answers = pipe.execute(raise_on_error=False)
-    for number, call in enumerate(calls):
-        if isinstance(answers[number], NoScriptError):
-            answers[number] = _again(client, call)
-    return answers
+    connection: Any = client.connection_pool.get_connection()
+    try:
+        commands = [("EVALSHA", call.script.sha, *call.words) for call in calls]
+        connection.send_packed_command(connection.pack_commands(commands))
+        answers = [_read(connection) for _ in calls]
+    finally:
+        client.connection_pool.release(connection)
+    return [_mended(client, call, answers[number]) for number, call in enumerate(calls)]
+
+
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _mended(client: Redis, call: Call, answer: Any) -> Any:
+    if isinstance(answer, NoScriptError) or (
+        poison.is_wrong_type(answer) and poison.put_aside_all(client, call.words)
+    ):
+        return _again(client, call)
+    return answer
 
 
 def _again(client: Redis, call: Call) -> Any:
