@@ -59,6 +59,7 @@ class Watch:
         self._reason: Reason | None = None
         self._connections: Sequence[BaseDatabaseWrapper] = ()
         self._is_alarm_set = False
+        self._is_alarm_wanted = False  # by whoever called before the attempt was armed
         # What the runner does at a signal; a job may do otherwise, the next one is not to feel it.
         self._handlers = [
             (number, handler)
@@ -99,11 +100,12 @@ class Watch:
             self._connections = connections
             self._deadline = time.monotonic() + timeout_seconds
             self._armed = True
+            is_wanted, self._is_alarm_wanted = self._is_alarm_wanted, False
         # Each time anew: the job before, or rq's timeout of a plain one, may have used the alarm.
         if _handler_of(signal.SIGALRM) is not self._alarm:
             signal.signal(signal.SIGALRM, self._alarm)
         _sigmask(signal.SIG_UNBLOCK, _ALARM_ONLY)
-        if timeout_seconds < ALARM_AFTER_SECONDS:
+        if is_wanted or timeout_seconds < ALARM_AFTER_SECONDS:
             self.set_alarm()
 
     def set_alarm(self) -> None:
@@ -115,6 +117,8 @@ class Watch:
         as well.
         """
         with self._lock:
+            # The clerk may come between a job's beginning and `arm`.
+            self._is_alarm_wanted = not self._armed
             if self._armed and not signal.getitimer(signal.ITIMER_REAL)[0]:
                 self._is_alarm_set = True
                 seconds = max(1e-6, self._deadline - time.monotonic())

@@ -207,3 +207,14 @@ def test_a_new_attempt_begins_without_the_last_ones_reason(watch: Watch) -> None
     watch.arm(JOB, 2, timeout_seconds=LONG, connections=())
 
     assert watch.reason is None
+
+
+def test_an_alarm_wanted_before_its_attempt_is_armed_is_set_with_it(watch: Watch) -> None:
+    watch.set_alarm()
+
+    watch.arm(JOB, 1, timeout_seconds=LONG, connections=())
+
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    watch.disarm()
+    watch.arm(OTHER, 1, timeout_seconds=LONG, connections=())
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
