@@ -8,31 +8,38 @@ from collections.abc import Sequence
 
 from jobs.models import JobStatus
 from jobs.worker.board import Board
+from jobs.worker.orders import attempt_of
 from jobs.worker.run import Ran
+
+# For so long at most nothing is claimed while the supervisor gives back what stood before it.
+RETURN_SECONDS = 10.0
 
 
 class Batch:
-    """One batch. `begin` and `finish` belong to the runner's main thread, the rest to anybody.
+    """One batch, of which the first job has begun.
+
+    `begin` and `finish` belong to the runner's main thread, the rest to anybody.
 
     Args:
-        jobs: Started by `lifecycle.start`, in the order in which they run.
+        jobs: Started by `lifecycle.start`, in the order in which they run; at least one.
         board: The runner's; the supervisor looks at it and may take away what hasn't begun.
-        serial: Of the batch.
+        memory_mark: As for `begin`, of the first job.
     """
 
-    def __init__(self, jobs: Sequence[JobStatus], *, board: Board, serial: int) -> None:
+    def __init__(self, jobs: Sequence[JobStatus], *, board: Board, memory_mark: int) -> None:
         self.jobs = jobs
         self.opened_at = time.monotonic()
         # Held by the clerk while it settles and tells: what comes after must come after that.
         self.attending = threading.Lock()
         self.is_attended = False  # set by the clerk once all of that is done
         self._board = board
-        self._serial = serial
         self._lock = threading.Lock()
-        self._begun = 0
-        self._running: JobStatus | None = None
+        self._begun = 1
+        self._running: JobStatus | None = jobs[0]
         self._done: list[Ran] = []
-        board.open_batch(serial, len(jobs))
+        self._has_clerk_taken = False
+        attempts = [attempt_of(job) for job in jobs]
+        self._serial = board.open_batch(attempts, memory_mark=memory_mark)
 
     @property
     def begun(self) -> int:
@@ -72,6 +79,17 @@ class Batch:
         with self.attending:
             return self.harvest()
 
+    @property
+    def awaits_return(self) -> bool:
+        """Whether the supervisor is giving back what it has taken away."""
+        return not self._has_clerk_taken and self._board.awaits_return(self._serial)
+
+    def await_return(self) -> None:
+        """Return once what was taken away is given back, or that takes too long."""
+        until = time.monotonic() + RETURN_SECONDS
+        while self.awaits_return and time.monotonic() < until:
+            time.sleep(0.001)  # the supervisor's word comes by the board
+
     def harvest(self) -> list[Ran]:
         """Take what is done; whoever takes it settles it."""
         with self._lock:
@@ -84,7 +102,12 @@ class Batch:
             self._done[:0] = rans
 
     def take_rest(self) -> list[JobStatus]:
-        """Take away what hasn't begun; whoever takes it gives it back."""
+        """Take away what hasn't begun; the clerk gives it back, and then says so."""
         with self._lock:
             rest = self._board.take_rest(self._serial, may_wait=True) or range(0)
+            self._has_clerk_taken = len(rest) > 0
             return [self.jobs[place] for place in rest]
+
+    def note_return(self) -> None:
+        """Note that what the clerk has taken away is given back."""
+        self._board.note_return(self._serial, by_clerk=True)

@@ -89,6 +89,8 @@ class Clerk(threading.Thread):
                 except SystemExit:
                     batch.keep(rans)
                     raise
+            if unbegun:
+                batch.note_return()
             # Its end is told by the main thread, once we let go.
             job = batch.running
             if job is not None:

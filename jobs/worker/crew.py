@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from jobs.worker.watch import Reason
 logger = logging.getLogger("jobs.worker")
 
 SIGN_OFF_SECONDS = 4.0  # the worker's row is closed within so long, or left to the rescue
+LOOK_SECONDS = 0.1  # how often the boards are looked at
 REPORT_SECONDS = 0.1  # at most so often the keeper is told; batches are shorter
 NAME_TAKEN = 2  # exit code
 
@@ -50,7 +52,10 @@ class Crew:
         self._ears = Ears(identity.name, tell=self._inbox.tell)
         self._duties = self._nursery.duties
         self._stop = Stop(
-            self._slots, worker_name=identity.name, grace_seconds=options.grace_seconds
+            self._slots,
+            worker_name=identity.name,
+            break_up=self._break_up,
+            grace_seconds=options.grace_seconds,
         )
         self._ration = Ration(options.max_jobs)
         self._own_end = OwnEnd(options, slots=self._slots, ration=self._ration)
@@ -67,8 +72,7 @@ class Crew:
         while self._code is None:
             self._wait()
             self._fork_due()
-            for slot in self._nursery.unseen():
-                self._break_up(slot)
+            self._look()
             self._nursery.kill_due()
             self._mother.reap_adopted()
             self._consider_stop()
@@ -104,7 +108,14 @@ class Crew:
         end_at = self._stop.next_at if self._stop.has_begun else self._own_end.next_at
         if end_at is not None:
             moments.append(end_at)
-        return max(0.01, min([moment - time.monotonic() for moment in moments] + [5.0]))
+        return max(0.01, min([moment - time.monotonic() for moment in moments] + [LOOK_SECONDS]))
+
+    def _look(self) -> None:
+        """Look at the boards of the runners: they say little else of their jobs."""
+        for slot in self._nursery.old():
+            self._break_up(slot)
+        for slot in self._slots:
+            self._own_end.note_work(slot.seen.worked_at)
 
     # --- Events ---
 
@@ -131,6 +142,9 @@ class Crew:
                 self._cancel(*value)
             case "command":
                 self._obey(value)
+            case "returned":
+                index, pid, serial = value
+                self._slots[index].note_return(pid, serial)
 
     def _obey(self, payload: dict[str, Any]) -> None:
         match payload.get("command"):
@@ -148,22 +162,22 @@ class Crew:
             if not slot.has(job_id, claim):
                 continue
             self._break_up(slot)  # one that has not begun never begins
-            attempt = slot.running
-            if attempt and attempt.job_id == job_id and slot.cause is not Reason.CANCEL:
-                slot.stop(Reason.CANCEL)
+            slot.stop(Reason.CANCEL, job_id=job_id)
 
     def _break_up(self, slot: Slot) -> None:
         """Give back what hasn't begun of a batch."""
-        if attempts := slot.look():
-            assert self._worker_id is not None  # noqa: S101 - else its slots are empty
-            self._keeper.post(
-                partial(
-                    losses.give_back,
-                    attempts,
-                    worker_id=self._worker_id,
-                    worker_name=self.identity.name,
-                )
-            )
+        serial, attempts = slot.break_up()
+        if attempts:
+            self._post(losses.give_back, attempts)
+            # Its runner claims nothing meanwhile.
+            returned = "returned", (slot.index, slot.pid, serial)
+            self._keeper.post(partial(self._inbox.tell, returned))
+
+    def _post(self, settle: Callable[..., None], *args: Any, **options: Any) -> None:
+        """Have the keeper settle something in this worker's name."""
+        assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
+        options |= {"worker_id": self._worker_id, "worker_name": self.identity.name}
+        self._keeper.post(partial(settle, *args, **options))
 
     def _hear_mother(self) -> None:
         message, fds = channel.receive(self._mother.end)
@@ -205,25 +219,18 @@ class Crew:
 
     def _heed(self, slot: Slot, message: channel.Message) -> None:
         match message["say"]:
-            case "alive":
-                return
-            case "idle":
-                slot.is_idle = True
-                return
+            case "alive" | "idle":
+                return  # it has woken us, who look at its board
             case "claimed":
-                slot.claim(tuple(message["ids"]))
-            case "started":
-                slot.begin(message)
+                slot.granted = False
             case "entering" | "entered" | "left":
                 slot.aboard.heed(message)
-                slot.is_idle = False
+                slot.aboard_at = slot.heard_at
+                self._own_end.note_work(slot.heard_at)
             case "ended":
-                slot.clear()
                 if not message["ran"]:
                     self._ration.give_one_more()
                 self._ration.give(slot)
-        self._stop.overtake(slot)
-        self._own_end.note_work()
 
     def _bury(self, message: channel.Message) -> None:
         slot = self._nursery.find(message["died"])
@@ -243,16 +250,7 @@ class Crew:
     def _post_death(self, slot: Slot, *, code: int | None, peak_memory: int | None) -> None:
         self._keeper.announced = self._nursery.announced(but=slot)
         death = losses.death_of(slot, code=code, peak_memory=peak_memory)
-        assert self._worker_id is not None  # noqa: S101 - runners are forked after registration
-        self._keeper.post(
-            partial(
-                losses.settle_death,
-                death,
-                worker_id=self._worker_id,
-                worker_name=self.identity.name,
-                announced=lambda: self._keeper.announced,
-            )
-        )
+        self._post(losses.settle_death, death, announced=lambda: self._keeper.announced)
 
     # --- Forking and killing ---
 

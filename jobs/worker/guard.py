@@ -34,9 +34,15 @@ class Guard:
         return True
 
     def spend(self) -> None:
-        """Take one claim off the ration."""
+        """Take one claim off the ration, if there is one, and say so."""
         if self._ration is not None:
             self._ration.acquire(blocking=False)
+            channel.send(self._end, {"say": "claimed"})
+
+    def ask_for_more(self, *, ran: int) -> None:
+        """Say that what was claimed has ended, if there is a ration, and how many jobs have run."""
+        if self._ration is not None:
+            channel.send(self._end, {"say": "ended", "ran": ran})
 
     def run(self) -> None:
         """Listen until the process ends; press the watch and say that we live, again and again."""

@@ -35,7 +35,7 @@ from jobs.worker.guard import Guard
 from jobs.worker.intake import is_async
 from jobs.worker.ledger import Ledger
 from jobs.worker.memory import PeakMemory
-from jobs.worker.orders import Orders, described, described_plain
+from jobs.worker.orders import Orders, attempt_of_plain
 from jobs.worker.pace import BATCH_SECONDS, Pace
 from jobs.worker.passing import Passing
 from jobs.worker.usher import Usher
@@ -72,7 +72,6 @@ class Loop:
     usher: Usher = field(init=False)
     pace: Pace = field(init=False)
     batch: Batch | None = None  # what it has started last; what is done of it is to be settled
-    serial: int = 0  # of that batch
     jobs_run: int = 0
     busy_since: float | None = None  # time.monotonic(): with what runs in this thread
     may_have_more: bool = False  # the queues were not empty after the last take
@@ -126,6 +125,8 @@ class Loop:
         elif self.batch is not None:
             # The clerk may be giving back what stood before all that we could take now.
             self.batch.await_clerk()
+            if self.batch.awaits_return:
+                self._close_batch()  # or the supervisor is
         is_passing = self.passing.is_called_for(self.pace.size, room=self._room())
         # Sync jobs alone fill no slot: that way the usher, who doesn't wait, finds the door open.
         with contextlib.nullcontext() if is_passing else self.usher.door:
@@ -147,14 +148,14 @@ class Loop:
             if is_passing:
                 self.usher.look()
                 self.passing.wait()
-            else:
+            elif self.board.rest():
                 self._say(say="idle")
 
     def _begin(self, entries: Sequence[tuple[str, str]]) -> Beginning:
         """Start what can be of these entries, in the commit that settles the last batch."""
-        self.guard.spend()
         claimed = [entry_id for _, entry_id in entries]
-        self._say(say="claimed", ids=claimed)
+        self.board.claim(claimed)
+        self.guard.spend()
         rans = self.batch.await_harvest() if self.batch else []
         try:
             with unit_of_work():
@@ -193,7 +194,7 @@ class Loop:
         elif plain_entry is not None:
             self._run_plain(*plain_entry)
         else:
-            self._say(say="ended", ran=len(beginning.jobs))
+            self._end(ran=len(beginning.jobs))
             if beginning.jobs:  # all of them async
                 self.pace.note(len(beginning.jobs), seconds=0.0)
         if beginning.is_refused:
@@ -203,15 +204,15 @@ class Loop:
             time.sleep(REFUSED_SECONDS)
 
     def _run(self, jobs: Sequence[JobStatus]) -> None:
-        self.serial += 1
-        self._say(say="started", serial=self.serial, jobs=[described(job) for job in jobs])
         self.busy_since = time.monotonic()
-        self.batch = batch = Batch(jobs, board=self.board, serial=self.serial)
+        self.batch = batch = Batch(jobs, board=self.board, memory_mark=self.memory.begin())
         self.clerk.expect(batch)
-        while (job := batch.begin(self.memory.begin())) is not None:
+        job = batch.running
+        while job is not None:
             with unit_of_work():
                 ran = run.attempt(job, watch=self.watch, side=self.side, memory=self.memory)
             batch.finish(ran)
+            job = batch.begin(self.memory.begin())
         self.busy_since = None
         self.jobs_run += batch.begun
         if batch.begun:
@@ -227,17 +228,14 @@ class Loop:
             self.claims.owe([entry_id])
             raise
         if job is None:
-            self._say(say="ended", ran=0)
+            self._end(ran=0)
             return
-        self.serial += 1
-        told = described_plain(entry_id, job.func_name, plain.timeout_seconds(job))
-        self._say(say="started", serial=self.serial, jobs=[told])
-        self.board.open_batch(self.serial, 1)
+        attempt = attempt_of_plain(entry_id, job.func_name, plain.timeout_seconds(job))
+        self.board.open_batch([attempt], memory_mark=self.memory.begin())
+        self.busy_since = time.monotonic()
         try:
-            if self.board.begin(self.memory.begin()):
-                self.busy_since = time.monotonic()
-                with unit_of_work():
-                    plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
+            with unit_of_work():
+                plain.run(redis, job, queue_name=queue, worker_name=self.orders.worker_name)
         except client.Unreachable:
             self._end_plain()  # it has ended, though Redis wasn't told how
             raise
@@ -247,7 +245,7 @@ class Loop:
         self.busy_since = None
         self.board.finish()
         self.jobs_run += 1
-        self._say(say="ended", ran=1)
+        self._end(ran=1)
 
     # --- Ends ---
 
@@ -260,8 +258,9 @@ class Loop:
             except SystemExit:
                 self.batch.keep(rans)
                 raise
+            self.batch.await_return()
             ran, self.batch = self.batch.begun, None
-            self._say(say="ended", ran=ran)
+            self._end(ran=ran)
         self.ledger.tell_now()
 
     def _await_postgresql(self) -> None:
@@ -275,7 +274,12 @@ class Loop:
         if self.claims.is_owing:
             self._close_batch()
             self.claims.pay()
-            self._say(say="ended", ran=0)
+            self._end(ran=0)
+
+    def _end(self, *, ran: int) -> None:
+        """Note that nothing is held any more."""
+        self.guard.ask_for_more(ran=ran)
+        self.board.end()
 
     def _recover(self, error: Exception) -> float:
         """Drop what may be broken; return how many seconds to wait."""

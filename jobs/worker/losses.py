@@ -21,10 +21,10 @@ from jobs.models.job_status import job_ids
 from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.statuses import Status
 from jobs.worker import neighbours, plain, registration
-from jobs.worker.board import Seen
 from jobs.worker.neighbours import Neighbours
+from jobs.worker.seen import Attempt, Seen
 from jobs.worker.session import application_name
-from jobs.worker.slot import Attempt, Slot
+from jobs.worker.slot import Slot
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -39,43 +39,40 @@ class Death:
     pid: int
     code: int | None  # its exit code; negative: minus the signal; None: it died with the mother
     peak_memory: int | None  # bytes; None where it may be that of an earlier job
-    taken: tuple[str, ...]  # entry ids it had claimed, and had not said to have started
-    batch: tuple[Attempt, ...]  # what it had started, and had not said to be settled
-    seen: Seen | None  # what its board says of that batch; None where it had not opened it
-    cause: Reason | None  # why the supervisor killed its job; None: it didn't
+    seen: Seen  # what its board says
+    cause: Reason | None = None  # why the supervisor killed its job; None: it didn't
     was_cut_off: bool = False  # it was killed since it could be heard no more
     aboard: Neighbours = field(default_factory=Neighbours)  # beside the batch, on its event loop
 
     @property
     def running(self) -> Attempt | None:
         """The attempt whose own code was running."""
-        seen = self.seen
-        return self.batch[seen.begun - 1] if seen is not None and seen.is_running else None
+        return self.seen.running
 
     @property
     def ids(self) -> tuple[str, ...]:
         """All entry ids that it may leave behind."""
-        return (*(attempt.job_id for attempt in self.batch), *self.taken, *self.aboard.rides)
+        batch = [attempt.job_id for attempt in self.seen.batch]
+        return (*batch, *self.seen.taken, *self.aboard.entering, *self.aboard.rides)
 
 
 def death_of(slot: Slot, *, code: int | None, peak_memory: int | None) -> Death:
     """Return the death of the runner in `slot`, which has just died."""
     seen = slot.seen
-    mark = seen.memory_mark if seen else 0
+    mark = seen.memory_mark
     return Death(
         pid=slot.pid or 0,
         code=code,
         peak_memory=peak_memory if peak_memory and peak_memory > mark else None,
-        taken=(*slot.taken, *slot.aboard.entering),
-        batch=slot.batch,
         seen=seen,
-        cause=slot.cause if slot.was_killed or slot.was_told else None,
-        was_cut_off=slot.was_killed and slot.cause is None,
+        cause=slot.kill_cause,
+        was_cut_off=slot.was_cut_off,
         aboard=Neighbours(
+            entering=frozenset(slot.aboard.entering),
             rides=dict(slot.aboard.rides),
             overdue=slot.overdue,
             held=slot.held,
-            main_job_id=slot.running.job_id if slot.running else "",
+            main_job_id=seen.running.job_id if seen.running else "",
         ),
     )
 
@@ -127,7 +124,7 @@ def settle_death(
 
 def _is_left(job: JobStatus, death: Death, living: Collection[str]) -> bool:
     # What was given back may run in another runner of this worker by now, under a later claim.
-    claims = {attempt.job_id: attempt.claim for attempt in death.batch}
+    claims = {attempt.job_id: attempt.claim for attempt in death.seen.batch}
     claims |= {job_id: ride.job["claim"] for job_id, ride in death.aboard.rides.items()}
     job_id = str(job.id)
     # Of what it had only claimed another runner may be running the job: a second entry, pushed
@@ -202,10 +199,10 @@ def settle_lost(
 def _outcome(job: JobStatus, death: Death) -> Outcome:
     if str(job.id) in death.aboard.rides:
         return _outcome_of_ride(job, death)
-    places = {attempt.job_id: place for place, attempt in enumerate(death.batch)}
+    places = {attempt.job_id: place for place, attempt in enumerate(death.seen.batch)}
     place = places.get(str(job.id))
-    if death.seen is None or place is None or place >= death.seen.begun:
-        # The runner says that a batch has started before the first of it begins.
+    if place is None or place >= death.seen.begun:
+        # The first of a batch begins in the moment in which the batch stands on the board.
         return Unbegun()
     if death.running is not None and death.running.job_id == str(job.id):
         return _outcome_of_running(job, death)

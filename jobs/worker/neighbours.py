@@ -19,6 +19,7 @@ from jobs.worker.watch import Reason
 class Neighbours:
     """All that ran in a dead runner."""
 
+    entering: frozenset[str] = frozenset()  # ids claimed for its event loop, not yet begun there
     rides: Mapping[str, Ride] = field(default_factory=dict)  # its async attempts, by job id
     overdue: Overdue | None = None  # for the fault of this one of them the supervisor killed it
     held: Held | None = None  # the step that held its event loop when it died

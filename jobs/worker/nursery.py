@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import time
 from uuid import UUID
@@ -57,7 +58,7 @@ class Nursery:
         moments = [
             moment
             for slot in self.runners
-            for moment in (slot.kill_at, slot.look_at, slot.aboard.next_at)
+            for moment in (slot.old_at, slot.aboard.next_at)
             if moment is not None
         ]
         if may_fork:
@@ -111,10 +112,10 @@ class Nursery:
         slot.empty()
         slot.fork_at = time.monotonic() + delay if may_fork else None
 
-    def unseen(self) -> list[Slot]:
+    def old(self) -> list[Slot]:
         """Return the runners whose batch is so old that it is to be broken up."""
         now = time.monotonic()
-        return [slot for slot in self.runners if slot.look_at is not None and now >= slot.look_at]
+        return [slot for slot in self.runners if (slot.old_at or math.inf) <= now]
 
     def kill_due(self) -> None:
         """Kill runners whose job's time is over, and whoever hangs."""

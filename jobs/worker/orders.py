@@ -9,6 +9,7 @@ from uuid import UUID
 from jobs.lifecycle import verdict
 from jobs.models import JobStatus
 from jobs.processes import channel
+from jobs.worker.seen import Attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +34,17 @@ class Orders:
         )
 
 
+def attempt_of(job: JobStatus) -> Attempt:
+    """Return what the supervisor must know of an attempt that begins."""
+    timeout_seconds = verdict.timeout_of(job).total_seconds()
+    return Attempt(str(job.id), job.claim, job.job_class, job.attempt, timeout_seconds)
+
+
+def attempt_of_plain(entry_id: str, func_name: str | None, timeout_seconds: float) -> Attempt:
+    """Return what the supervisor must know of a plain rq job that begins: it has no claim."""
+    return Attempt(entry_id, 0, f"rq: {func_name}"[:200], 1, timeout_seconds)
+
+
 def described(job: JobStatus) -> dict[str, Any]:
-    """Return what the supervisor is told of an attempt that begins."""
-    return {
-        "job_id": str(job.id),
-        "claim": job.claim,
-        "job_class": job.job_class,
-        "attempt": job.attempt,
-        "timeout_seconds": verdict.timeout_of(job).total_seconds(),
-    }
-
-
-def described_plain(entry_id: str, func_name: str | None, timeout_seconds: float) -> dict[str, Any]:
-    """Return what the supervisor is told of a plain rq job that begins: it has no claim."""
-    return {
-        "job_id": entry_id,
-        "claim": 0,
-        "job_class": f"rq: {func_name}"[:200],
-        "attempt": 1,
-        "timeout_seconds": timeout_seconds,
-    }
+    """Return what the supervisor is told of an attempt that begins on the event loop."""
+    return attempt_of(job)._asdict()

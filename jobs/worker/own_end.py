@@ -19,9 +19,9 @@ class OwnEnd:
         self._ration = ration
         self._busy_at = time.monotonic()
 
-    def note_work(self) -> None:
-        """Note that a runner has just had work."""
-        self._busy_at = time.monotonic()
+    def note_work(self, at: float) -> None:
+        """Note that a runner had work at this moment, by time.monotonic()."""
+        self._busy_at = max(self._busy_at, at)
 
     @property
     def next_at(self) -> float | None:
@@ -43,5 +43,6 @@ class OwnEnd:
         return ""
 
     def _is_out_of_work(self, slot: Slot) -> bool:
+        # Asked in this order: what it claims meanwhile is seen.
         rests = slot.is_idle or self._ration.lets_rest(slot)
-        return slot.pid is not None and not slot.announced and rests
+        return slot.pid is not None and rests and not slot.announced

@@ -11,31 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs import conf
 from jobs.processes import channel
 from jobs.worker import grip
 from jobs.worker.aboard import Aboard, Overdue, Ride
-from jobs.worker.board import Board, Seen
+from jobs.worker.board import Board
+from jobs.worker.doom import Doom, late
 from jobs.worker.grip import Held
+from jobs.worker.seen import NOTHING, Attempt, Seen
 from jobs.worker.watch import Reason
 
 # A runner whose end of the channel is closed is dead, and reported, within milliseconds.
 CUT_OFF_SECONDS = 1.0
 # A batch is broken up by its runner when it is 50 ms old. Where a job keeps the runner's threads
-# from running the supervisor does it, a little later.
-LOOK_SECONDS = 0.1
-LOOK_AGAIN_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """An attempt that the runner has started, as it said."""
-
-    job_id: str
-    claim: int  # 0: of a plain rq job
-    job_class: str
-    attempt: int
-    timeout_seconds: float
+# from running the supervisor does it, when the batch is so old.
+OLD_SECONDS = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,22 +40,29 @@ class Slot:
     hung_up_at: float = 0.0  # time.monotonic()
     failures: int = 0  # runners in a row that died young and idle
     board: Board | None = None  # of this runner; None until it has sent it
-    taken: tuple[str, ...] = ()  # entry ids it has claimed and not yet said to have started
-    serial: int = 0  # of its batch, as the board has it
-    batch: tuple[Attempt, ...] = ()  # not yet settled
     aboard: Aboard = field(default_factory=Aboard)  # its async attempts
+    aboard_at: float = 0.0  # time.monotonic(): when it last spoke of them
     overdue: Overdue | None = None  # for the fault of this one of them it was killed
-    look_at: float | None = None  # time.monotonic(): when to look at the board
-    kill_at: float | None = None  # time.monotonic(): after this its group is killed
-    cause: Reason | None = None  # why; None: it is cut off from us
-    was_killed: bool = False  # by us, for that cause
-    is_idle: bool = False  # found nothing since its last job
+    doom: Doom | None = None  # beside its job's timeout
+    killed_for: Doom | None = None
     granted: bool = False  # may claim one job (--max-jobs)
+
+    @property
+    def seen(self) -> Seen:
+        """What it holds."""
+        return self.board.look() if self.board is not None else NOTHING
 
     @property
     def announced(self) -> tuple[str, ...]:
         """The entry ids that it has claimed, or started and not yet settled."""
-        return (*(attempt.job_id for attempt in self.batch), *self.taken, *self.aboard.ids)
+        seen = self.seen
+        return (*(attempt.job_id for attempt in seen.batch), *seen.taken, *self.aboard.ids)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has found nothing since its last job."""
+        seen = self.seen
+        return seen.is_idle and seen.idle_at > self.aboard_at
 
     @property
     def held(self) -> Held | None:
@@ -74,37 +70,13 @@ class Slot:
         return grip.read(self.board.grip) if self.board is not None else None
 
     @property
-    def was_told(self) -> bool:
-        """Whether it was killed for another's fault, its main thread's job being told to stop."""
-        return self.overdue is not None and self.cause in {Reason.CANCEL, Reason.INTERRUPT}
-
-    @property
     def count_running(self) -> int:
         """How many jobs' own code runs, or waits on the event loop."""
-        return (self.running is not None) + len(self.aboard.rides)
-
-    @property
-    def seen(self) -> Seen | None:
-        """What the board says of the batch; None where it speaks of another one, or there is none.
-
-        The runner tells us of a batch before it opens it.
-        """
-        if self.board is None or not self.batch:
-            return None
-        seen = self.board.look()
-        return seen if seen.serial == self.serial else None
-
-    @property
-    def running(self) -> Attempt | None:
-        """The attempt whose own code runs."""
-        seen = self.seen
-        if seen is None or not seen.is_running:
-            return None
-        return self.batch[seen.begun - 1]
+        return self.seen.is_running + len(self.aboard.rides)
 
     def running_claims(self) -> list[tuple[str, int]]:
         """Return the job and the claim of each attempt that runs."""
-        attempt = self.running
+        attempt = self.seen.running
         main = [] if attempt is None else [(attempt.job_id, attempt.claim)]
         return main + [(job_id, ride.job["claim"]) for job_id, ride in self.aboard.rides.items()]
 
@@ -119,10 +91,16 @@ class Slot:
 
         None while a job's own code is in its way, or it is cut off already.
         """
-        if self.end is None or self.running is not None:
-            return None
         seen = self.seen
-        return max(self.heard_at, seen.done_at if seen else 0.0)
+        if self.end is None or seen.is_running:
+            return None
+        return max(self.heard_at, seen.worked_at, seen.idle_at, seen.done_at)
+
+    @property
+    def old_at(self) -> float | None:
+        """When its batch is to be broken up, by time.monotonic(); None where it is."""
+        seen = self.seen
+        return seen.opened_at + OLD_SECONDS if seen.may_begin else None
 
     def place(self, pid: int, end: socket.socket) -> None:
         """Put a fresh runner here."""
@@ -141,69 +119,66 @@ class Slot:
         self.hang_up()
         self.pid = None
         self.clear_all()
-        self._drop_board()
 
     def clear_all(self) -> None:
         """Forget all its jobs: the runner is gone, or to go."""
-        self.clear()
+        self._drop_board()
         self.aboard.clear()
-        self.overdue = None
+        self.overdue = self.doom = self.killed_for = None
 
-    def clear(self) -> None:
-        """Forget the jobs of its main thread: they have ended."""
-        self.taken, self.batch = (), ()
-        self.look_at, self.kill_at, self.cause = None, None, None
-        self.was_killed = self.is_idle = False
-
-    def claim(self, entry_ids: tuple[str, ...]) -> None:
-        """Note what it has claimed; from now on it has something to lose."""
-        self.taken, self.is_idle, self.granted = entry_ids, False, False
-        self.kill_at = None
-
-    def begin(self, message: channel.Message) -> None:
-        """Note the batch it has started; what the one before has done is settled."""
-        self.clear()
-        self.serial = message["serial"]
-        self.batch = tuple(Attempt(**attempt) for attempt in message["jobs"])
-        self.look_at = time.monotonic() + LOOK_SECONDS
-
-    def look(self) -> tuple[Attempt, ...]:
-        """Break up the batch, which is old: take what hasn't begun, mind the timeout of what has.
+    def break_up(self) -> tuple[int, tuple[Attempt, ...]]:
+        """Take away what hasn't begun of its batch, and never will.
 
         Returns:
-            What was taken, and never begins; whoever called gives it back.
+            The batch's serial, and what was taken; whoever called gives it back.
         """
-        self.look_at = None
-        if self.board is None or not self.batch:
-            return ()
-        rest = self.board.take_rest(self.serial, may_wait=False)
         seen = self.seen
-        if rest is None or seen is None:
-            # The runner is at it this moment, or has not yet opened the batch.
-            self.look_at = time.monotonic() + LOOK_AGAIN_SECONDS
-            return ()
-        taken = tuple(self.batch[place] for place in rest)
-        self.batch = self.batch[: seen.begun]
-        if seen.is_running and self.kill_at is None:
-            late = conf.current().kill_after.total_seconds()
-            self.kill_at = seen.began_at + self.batch[-1].timeout_seconds + late
-            self.cause = Reason.TIMEOUT
-        return taken
+        if self.board is None or not seen.may_begin:
+            return seen.serial, ()
+        # None: the runner lets one begin this moment, or was stopped there. We look again.
+        rest = self.board.take_rest(seen.serial, may_wait=False) or range(0)
+        return seen.serial, tuple(seen.batch[place] for place in rest)
+
+    def note_return(self, pid: int | None, serial: int) -> None:
+        """Note that what was taken of this batch has been given back, if it is this runner's."""
+        if self.board is not None and self.pid == pid:
+            self.board.note_return(serial)
 
     def has(self, job_id: str, claim: int | None) -> bool:
         """Whether this attempt is in its batch; any of the job's where `claim` is None."""
         return any(
-            attempt.job_id == job_id and claim in {None, attempt.claim} for attempt in self.batch
+            attempt.job_id == job_id and claim in {None, attempt.claim}
+            for attempt in self.seen.batch
         )
 
-    def stop(self, reason: Reason) -> None:
-        """Tell its running job to stop, and kill it when it doesn't in time."""
-        attempt = self.running
-        if attempt is None:
+    def stop(self, reason: Reason, *, job_id: str | None = None) -> None:
+        """Tell its running job to stop, once, and kill it when it doesn't in time.
+
+        Args:
+            reason: Why.
+            job_id: Only if it is this one.
+        """
+        attempt = self.seen.running
+        if attempt is None or job_id not in {None, attempt.job_id}:
             return
-        self.say(say="stop", reason=str(reason), job_id=attempt.job_id, claim=attempt.claim)
-        late = conf.current().kill_after.total_seconds()
-        self.kill_at, self.cause = time.monotonic() + late, reason
+        if self.doom is None or (self.doom.attempt, self.doom.cause) != (attempt, reason):
+            self.say(say="stop", reason=str(reason), job_id=attempt.job_id, claim=attempt.claim)
+            self.doom = Doom(at=late(), cause=reason, attempt=attempt)
+
+    def interrupt(self) -> None:
+        """Tell its main thread's job to stop, or end the runner where none runs."""
+        if self.end is None:
+            return  # to be killed already
+        if self.seen.is_running:
+            self.stop(Reason.INTERRUPT)
+        elif not self.aboard and (self.doom is None or self.doom.idle_since is not None):
+            self.doom = Doom(at=late(), cause=Reason.INTERRUPT)
+
+    def end_if_idle(self, seconds: float) -> None:
+        """Kill the runner in so many seconds, if it has nothing to lose, nor gets anything."""
+        if self.end is not None and not self.announced:
+            now = time.monotonic()
+            self.doom = Doom(at=now + seconds, cause=Reason.INTERRUPT, idle_since=now)
 
     def cancel_ride(self, job_id: str, claim: int | None) -> None:
         """Tell an async attempt of this job to stop, if it is that claim's; None: whichever."""
@@ -230,19 +205,39 @@ class Slot:
         if self.end is not None:
             self.end.close()
             self.hung_up_at = time.monotonic()
-            if not self.was_killed:
-                self.kill_at, self.cause = self.hung_up_at + CUT_OFF_SECONDS, None
+            if self.killed_for is None:
+                self.doom = Doom(at=self.hung_up_at + CUT_OFF_SECONDS)
         self.end = None
 
     def kill_if_due(self) -> None:
         """Kill the runner if its time is over."""
-        if self.kill_at is None or time.monotonic() < self.kill_at:
-            return
-        if self.cause in {Reason.TIMEOUT, Reason.CANCEL} and self.running is None:
-            self.kill_at = None  # the job's own code has returned: its end is being recorded
-            return
-        self.was_killed, self.kill_at = True, None
-        self.kill()
+        doom = self._doom()
+        if doom is not None and time.monotonic() >= doom.at and self.killed_for is None:
+            self.killed_for = doom
+            self.kill()
+
+    def _doom(self) -> Doom | None:
+        seen = self.seen
+        if self.doom is not None and self.doom.is_void(seen):
+            self.doom = None
+        attempt = seen.running
+        if self.doom is not None or attempt is None:
+            return self.doom
+        deadline = seen.began_at + attempt.timeout_seconds
+        return Doom(at=late(deadline), cause=Reason.TIMEOUT, attempt=attempt)
+
+    @property
+    def kill_cause(self) -> Reason | None:
+        """Why its main thread's job was stopped, where it was killed meanwhile, for whatever."""
+        if self.killed_for is not None:
+            return self.killed_for.cause
+        # Else for an async job's fault, while this one was told to stop.
+        return self.doom.cause if self.doom is not None and self.overdue is not None else None
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether it was killed since it could be heard no more."""
+        return self.killed_for is not None and self.killed_for.cause is None
 
     def kill_for_ride_if_due(self) -> None:
         """Kill the runner if the time of one on its event loop is over."""
@@ -253,7 +248,7 @@ class Slot:
 
     def cut_off(self) -> None:
         """Kill the runner: it can be heard no more."""
-        self.was_killed, self.cause, self.kill_at = True, None, None
+        self.killed_for = Doom(at=time.monotonic())
         self.kill()
 
     def kill(self) -> None:
@@ -264,11 +259,12 @@ class Slot:
 
     def describe(self) -> dict[str, Any]:
         """Return what the worker's row says of this runner."""
-        attempt, seen = self.running, self.seen
+        seen = self.seen
+        attempt = seen.running
         shown = {"pid": self.pid, **self.aboard.describe()}
-        if attempt is None or seen is None:
+        if attempt is None:
             # Of short jobs most of the time goes into the commits between them.
-            count = len(self.batch) + len(self.taken)
+            count = len(seen.batch) + len(seen.taken)
             return {**shown, "batch": count} if count else shown
         ago = timedelta(seconds=time.monotonic() - seen.began_at)
         return {

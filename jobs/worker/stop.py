@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jobs import conf
 from jobs.worker.slot import Slot
@@ -21,14 +21,21 @@ class Stop:
     Args:
         slots: The places of its runners.
         worker_name: For the log.
+        break_up: Gives back what hasn't begun of a runner's batch.
         grace_seconds: What running jobs have; None: JOBS["GRACE"].
     """
 
     def __init__(
-        self, slots: Sequence[Slot], *, worker_name: str, grace_seconds: float | None = None
+        self,
+        slots: Sequence[Slot],
+        *,
+        worker_name: str,
+        break_up: Callable[[Slot], None],
+        grace_seconds: float | None = None,
     ) -> None:
         self._slots = slots
         self._worker_name = worker_name
+        self._break_up = break_up
         self._grace_seconds = grace_seconds
         self._asked = 0
         self._grace_until: float | None = None  # time.monotonic(); set when it begins
@@ -74,19 +81,21 @@ class Stop:
         for slot in self._slots:
             slot.fork_at = None
             slot.say(say="drain")
-            if slot.pid is not None and not slot.announced:
-                # It has nothing to lose, and where a server hangs it would not hear of the drain.
-                slot.kill_at, slot.cause = time.monotonic() + IDLE_SECONDS, Reason.INTERRUPT
+            # Where a server hangs it would not hear of the drain.
+            slot.end_if_idle(IDLE_SECONDS)
 
     def proceed(self) -> None:
-        """Interrupt what runs once the grace is over, or when asked again."""
-        if self._grace_until is None or self._has_interrupted:
+        """Interrupt what runs once the grace is over, or when asked again; to be called often."""
+        if self._grace_until is None:
             return
-        if self._asked > 1 or time.monotonic() >= self._grace_until:
-            self._interrupt()
+        if not self._has_interrupted and (self._asked > 1 or time.monotonic() >= self._grace_until):
+            self._has_interrupted = True
+            self._warn()
+        if self._has_interrupted:
+            for slot in self._slots:
+                self._interrupt(slot)
 
-    def _interrupt(self) -> None:
-        self._has_interrupted = True
+    def _warn(self) -> None:
         if running := sum(slot.count_running for slot in self._slots):
             logger.warning(
                 "Worker %s: %s, %d job(s) running are interrupted",
@@ -94,17 +103,10 @@ class Stop:
                 "asked again" if self._asked > 1 else "the grace is over",
                 running,
             )
-        for slot in self._slots:
-            self.overtake(slot)
 
-    def overtake(self, slot: Slot) -> None:
-        """Interrupt a runner once all are; one may have claimed or started just then."""
-        if not self._has_interrupted:
-            return
+    def _interrupt(self, slot: Slot) -> None:
+        """Interrupt a runner, once for each job; one may have claimed or started just then."""
+        self._break_up(slot)  # else the next of its batch would begin
         for ride in slot.aboard.rides.values():
             slot.stop_ride(ride, Reason.INTERRUPT)
-        if slot.running is not None:
-            slot.stop(Reason.INTERRUPT)
-        elif slot.pid is not None and not slot.aboard:
-            late = conf.current().kill_after.total_seconds()
-            slot.kill_at, slot.cause = time.monotonic() + late, Reason.INTERRUPT
+        slot.interrupt()

@@ -66,6 +66,26 @@ def test_what_is_given_back_starts_before_what_was_dispatched_after_it(
     assert path.read_text().split("\n")[WARM:-1] == ["a", "slow", *"bcdefghi"]
 
 
+def test_what_the_supervisor_gives_back_starts_before_what_was_dispatched_after_it(
+    workers: Workers, slow_give_back: None, tmp_path: Path
+) -> None:
+    path = tmp_path / "words"
+    words = [f"warm {number}" for number in range(WARM)]
+    Step.dispatch_many({"path": str(path), "word": word} for word in words)
+    Step.dispatch_many(
+        {"path": str(path), "word": word, "seconds": seconds, "how": how}
+        for word, seconds, how in [
+            ("a", 0, "sleep"),
+            ("slow", 0.25, "hold the interpreter"),
+            *((word, 0, "sleep") for word in "bcdefghi"),
+        ]
+    )
+
+    workers.run("default", "--burst")
+
+    assert path.read_text().split("\n")[WARM:-1] == ["a", "slow", *"bcdefghi"]
+
+
 def test_what_starts_runs_though_nobody_can_be_told_of_a_duplicate_beside_it(
     workers: Workers, redis: Redis
 ) -> None:

@@ -14,6 +14,7 @@ from jobs.broker import claim, client, keys
 from jobs.lifecycle import control, start
 from jobs.models import JobAttempt
 from jobs.worker import losses
+from jobs.worker.seen import Seen
 from tests import jobs, wait
 from tests.make import make_worker
 from tests.workers import Worker, Workers
@@ -167,9 +168,7 @@ def test_what_a_living_runner_has_claimed_since_a_death_stays_with_it(
 ) -> None:
     worker, [lost, taken] = make_worker(), jobs.Echo.dispatch_many([{}] * 2)
     claim.take(redis, ["default"], worker.id, count=2)
-    death = losses.Death(
-        pid=0, code=-9, peak_memory=None, taken=(str(lost.id),), batch=(), seen=None, cause=None
-    )
+    death = losses.Death(pid=0, code=-9, peak_memory=None, seen=Seen(taken=(str(lost.id),)))
 
     # As after an outage, which has held up the keeper for as long: `taken` was claimed meanwhile.
     losses.settle_death(
@@ -209,9 +208,7 @@ def test_a_death_does_not_give_back_what_another_runner_of_the_worker_runs(
     worker, job = make_worker(), jobs.Echo.dispatch()
     [running] = start.start([job.id], worker_id=worker.id).jobs
     # The dead one had claimed a second entry of the same job, which a relay may have pushed.
-    death = losses.Death(
-        pid=0, code=-9, peak_memory=None, taken=(str(job.id),), batch=(), seen=None, cause=None
-    )
+    death = losses.Death(pid=0, code=-9, peak_memory=None, seen=Seen(taken=(str(job.id),)))
 
     losses.settle_death(
         death, worker_id=worker.id, worker_name=worker.name, announced=lambda: {str(job.id)}
