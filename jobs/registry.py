@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jobs.errors import DuplicateJob, UnknownJob
@@ -22,6 +23,8 @@ def register(spec: JobSpec) -> None:
         if present.name.lower() == spec.name.lower() and present.path != spec.path:
             raise DuplicateJob(name=spec.name, first=present.path, second=spec.path)
     _spec_by_name[spec.name] = spec
+    for names in (async_names, atomic_names):
+        names.cache_clear()
 
 
 def get(name: str) -> JobSpec:
@@ -44,6 +47,18 @@ def find(name: str) -> JobSpec | None:
 def specs() -> list[JobSpec]:
     """Return every spec, by name."""
     return [_spec_by_name[name] for name in sorted(_spec_by_name)]
+
+
+@cache
+def async_names() -> list[str]:
+    """Return the names of the async job classes; asked at every start."""
+    return [spec.name for spec in specs() if spec.is_async]
+
+
+@cache
+def atomic_names() -> list[str]:
+    """Return the names of the atomic job classes; asked at every start."""
+    return [spec.name for spec in specs() if spec.atomic]
 
 
 def shown_params(job_class: str, params: object) -> dict[str, Any]:

@@ -232,6 +232,15 @@ def forget(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
         client.hdel(keys.claims(worker_id), *ids)
 
 
+def disown(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
+    """Drop `ids`, whose rows stay queued, from the worker's claims: the relay pushes them again."""
+    with client.pipeline(transaction=True) as pipe:
+        for entry_id in ids:
+            pipe.hdel(keys.entry(entry_id), "claim")  # no longer proven pushed
+            pipe.hdel(keys.claims(worker_id), entry_id)
+        pipe.execute()
+
+
 def put_back(client: Redis, worker_id: UUID, ids: Sequence[str]) -> None:
     """Put claimed `ids` back to the heads of their queues, in this order."""
     if not ids:

@@ -123,10 +123,12 @@ def dropped(job_ids: Sequence[UUID], *, worker_name: str, worker_id: UUID) -> No
     """Drop from the worker's claims what did not start; tell the dashboard what has become of it.
 
     Mostly it knows. But an attempt may have ended while Redis was away, and of a short one the end
-    is all that it is ever told. Where PostgreSQL has gone away they stay among the claims.
+    is all that it is ever told. Where PostgreSQL has gone away they stay among the claims. A row
+    that is queued was held by somebody, or refused: the relay pushes it again, until it starts.
     """
+    statuses = [*TERMINAL, Status.QUEUED]
     try:
-        rows = list(JobStatus.objects.filter(id__in=job_ids, status__in=TERMINAL).defer("params"))
+        rows = list(JobStatus.objects.filter(id__in=job_ids, status__in=statuses).defer("params"))
     except (DatabaseError, InterfaceError) as error:
         # The caller has jobs that did start, in the same commit: those must run.
         _unread.warn(error)
@@ -144,11 +146,14 @@ def dropped(job_ids: Sequence[UUID], *, worker_name: str, worker_id: UUID) -> No
             ended_at=job.finished_at,
         )
         for job in rows
+        if job.status != Status.QUEUED
     ]
+    queued = [str(job.id) for job in rows if job.status == Status.QUEUED]
 
     def tell(redis: Client) -> None:
         untold = past.untold(redis, told)
         registries.record_end(redis, worker_name=worker_name, worker_id=worker_id, ended=untold)
+        claim.disown(redis, worker_id, queued)
         claim.forget(redis, worker_id, [str(job_id) for job_id in job_ids])
 
     _show(tell)

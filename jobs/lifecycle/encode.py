@@ -6,7 +6,7 @@ import logging
 from typing import Any, assert_never
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, DataError, connection
 
 from jobs import conf, json_values
 from jobs.lifecycle.outcomes import (
@@ -19,6 +19,7 @@ from jobs.lifecycle.outcomes import (
     Snoozed,
     Unbegun,
 )
+from jobs.models import refusals
 from jobs.values import value
 
 logger = logging.getLogger("jobs.lifecycle")
@@ -74,19 +75,28 @@ def _completed(settlement: Settlement, result: str) -> str:
     )
 
 
+def kind(outcome: Outcome) -> tuple[str, str]:
+    """Return what an attempt that ended so says: its outcome and its error's class."""
+    columns = _columns(outcome)
+    return columns["outcome"], columns.get("error_class", "")
+
+
 def unstorable(row: Row, error: Exception) -> Row:
-    """Return the failure of an attempt whose outcome PostgreSQL refuses."""
-    logger.warning("Job %s: its outcome can't be stored: %s", row.job_id, error)
+    """Return the failure of an attempt whose outcome PostgreSQL refuses, with its words."""
+    words = refusals.words(error)
+    logger.warning("Job %s: its outcome can't be stored: %s", row.job_id, words)
     return encode(_unstorable(row.settlement, error))
 
 
 def _unstorable(settlement: Settlement, error: Exception) -> Settlement:
+    is_data = not isinstance(error, DatabaseError) or isinstance(error, DataError)
+    verb = "can't hold" if is_data else "refuses"
     return Settlement(
         job_id=settlement.job_id,
         claim=settlement.claim,
         outcome=Failed(
-            error_class="InvalidResult",
-            message=f"PostgreSQL can't hold the outcome: {error}",
+            error_class="InvalidResult" if is_data else type(error).__name__,
+            message=f"PostgreSQL {verb} the outcome: {error}",
             traceback="",
             wait=None,
         ),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 
-def rows(ids: str) -> str:
+def rows(ids: str, *, wait: bool) -> str:
     """Return the part of a statement that locks the jobs of `ids`, an SQL array of uuid.
 
     One part for all that the statement moves: two that lock one after the other could each hold
     what the other one's next waits for. By primary key.
+
+    Args:
+        ids: As SQL.
+        wait: Whether for a row that somebody holds; else it is left out.
     """
     return f"""
         locked AS MATERIALIZED (
@@ -15,7 +19,7 @@ def rows(ids: str) -> str:
                 j.worker_id, j.started_at, j.cancel_requested_at, j.cancel_requested_by,
                 j.cancel_reason
             FROM job_statuses j WHERE j.id = ANY({ids})
-            ORDER BY j.id FOR NO KEY UPDATE)"""
+            ORDER BY j.id FOR NO KEY UPDATE{"" if wait else " SKIP LOCKED"})"""
 
 
 def moment(wall: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,14 +10,16 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, connection
+from django.db import DatabaseError, connection
 
 from jobs.lifecycle import encode, locked
 from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
-from jobs.models import clock, locking, prepared
+from jobs.models import clock, locking, prepared, refusals
 from jobs.statuses import Status
 from jobs.values import value
+
+logger = logging.getLogger("jobs.lifecycle")
 
 
 @value
@@ -37,52 +40,69 @@ class Settled:
     ended_at: datetime
 
 
-def settle(settlements: Sequence[Settlement]) -> list[Settled]:
+def settle(settlements: Sequence[Settlement], *, wait: bool = True) -> list[Settled]:
     """Record the ends of attempts: started -> every status that an attempt can lead to.
 
     One statement, in the caller's transaction or in autocommit: moves each row that still bears the
     claim, writes its JobAttempt. A job whose cancel was asked for becomes cancelled, unless it
     completed. One of a batch that never began leaves no JobAttempt.
 
-    In autocommit a deadlock or a serialization failure is repeated. If PostgreSQL refuses the data,
-    the halves are settled on their own, and so on: only the culprit's attempt fails, as
-    InvalidResult. One culprit among 64 costs 14 statements.
+    In autocommit a deadlock or a serialization failure is repeated. If PostgreSQL refuses a row
+    (data, a constraint, a trigger), the halves are settled on their own, and so on: only the
+    culprit's attempt fails, with PostgreSQL's words. One culprit among 64 costs 14 statements.
+    Where even that is refused it stays started, and is left to the rescue.
+
+    Args:
+        settlements: One for each job.
+        wait: Whether for rows that somebody holds; else they are left alone.
 
     Returns:
-        What moved. A settlement that is missing came too late: its job has moved on.
+        What moved. A settlement that is missing came too late: its job has moved on; or its row is
+        held, or refused: `unsettled.look` tells.
 
     Raises:
-        DataError, ValueError, TypeError, RecursionError: The data can't be stored, in a transaction
+        DatabaseError, ValueError, TypeError, RecursionError: It can't be stored, in a transaction
             of the caller's: what an atomic job wrote must go with its outcome.
     """
-    return halved([encode.encode(settlement) for settlement in settlements])
+    return halved([encode.encode(settlement) for settlement in settlements], wait=wait)
 
 
-def halved(rows: Sequence[Row]) -> list[Settled]:
-    """Settle `rows`, and where PostgreSQL refuses the data, each half of them on its own."""
+def halved(rows: Sequence[Row], *, wait: bool) -> list[Settled]:
+    """Settle `rows`, and where PostgreSQL refuses one, each half of them on its own."""
     if not rows:
         return []
     try:
-        return locking.repeat_on_conflict(lambda: _execute(rows))
-    except DataError as error:
-        if connection.in_atomic_block:
+        return locking.repeat_on_conflict(lambda: _execute(rows, wait=wait))
+    except DatabaseError as error:
+        if connection.in_atomic_block or not refusals.is_of_a_row(error):
             raise
         if len(rows) > 1:
             half = len(rows) // 2
-            return halved(rows[:half]) + halved(rows[half:])
-        return _execute([encode.unstorable(rows[0], error)])
+            return halved(rows[:half], wait=wait) + halved(rows[half:], wait=wait)
+        return _failed(rows[0], error, wait=wait)
 
 
-def _execute(rows: Sequence[Row]) -> list[Settled]:
+def _failed(row: Row, error: DatabaseError, *, wait: bool) -> list[Settled]:
+    try:
+        return _execute([encode.unstorable(row, error)], wait=wait)
+    except DatabaseError as fault:
+        if not refusals.is_of_a_row(fault):
+            raise
+        said = refusals.words(fault)
+        logger.error("Job %s: it stays started, no end is accepted: %s", row.job_id, said)  # noqa: TRY400 - at each try
+        return []
+
+
+def _execute(rows: Sequence[Row], *, wait: bool) -> list[Settled]:
     with connection.cursor() as cursor:
-        prepared.execute(cursor, _statement(clock.WALL), TYPES, values(rows))
+        prepared.execute(cursor, _statement(clock.WALL, wait=wait), TYPES, values(rows))
         return settled(cursor.fetchall(), rows)
 
 
 @cache
-def _statement(wall: str) -> str:
+def _statement(wall: str, *, wait: bool) -> str:
     return f"""
-        WITH {READ}, {locked.rows(IDS)}, {locked.moment(wall)}, {moved()}
+        WITH {READ}, {locked.rows(IDS, wait=wait)}, {locked.moment(wall)}, {moved()}
         SELECT {COLUMNS} FROM ended e ORDER BY e.id
     """
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from jobs import registry
+from jobs.broker.seldom import Seldom
 from jobs.lifecycle import locked
-from jobs.models import JobStatus, clock, locking, prepared
+from jobs.models import JobStatus, clock, locking, prepared, refusals
 from jobs.statuses import Status, sources
+
+logger = logging.getLogger("jobs.lifecycle")
+_refused = Seldom(logger, "PostgreSQL refuses a start, the job stays queued: %s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +28,23 @@ class Beginning:
     jobs: list[JobStatus] = field(default_factory=list)  # started; new attempt and claim
     later: list[UUID] = field(default_factory=list)  # to be put back
     strangers: list[UUID] = field(default_factory=list)  # at the head, without a row
-    dropped: list[UUID] = field(default_factory=list)  # their row isn't queued
+    dropped: list[UUID] = field(default_factory=list)  # their row isn't queued, held or refused
     is_refused: bool = False  # the worker was declared dead, and starts nothing
 
 
 # What is read of a job that starts: all that is asked of it until its end. The rest is loaded when
 # somebody asks.
-_RETURNED = (
+RETURNED = (
     "job_class", "queue", "params", "status", "attempt", "max_attempts", "claim", "losses",
     "interruptions", "created_at", "started_at", "logical_time",
 )  # fmt: skip
-JOB_COLUMNS = (*_RETURNED, "id", "worker_id")
+JOB_COLUMNS = (*RETURNED, "id", "worker_id")
+
+# What a start writes beside the status.
+SET_STARTED = """
+                attempt = j.attempt + 1, claim = j.claim + 1,
+                worker_id = %(worker_id)s::uuid, started_at = {at}, updated_at = {now},
+                finished_at = NULL, progress = NULL, error = ''"""
 
 
 def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginning:
@@ -47,7 +58,10 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginni
     once, so of them as many as there is room for. Where a job that goes alone stands first it is
     all that starts. An id without a row is a plain rq job, or its row was deleted; it ends the
     prefix as well, and first in line it is a stranger. What isn't queued is passed over: duplicates
-    and ids of cancelled or running jobs.
+    and ids of cancelled or running jobs. So is a row that somebody holds: it stays queued.
+
+    Where PostgreSQL refuses a row, it is looked for: the prefix ends somewhere before it, and one
+    that stands first is passed over, and stays queued.
 
     Args:
         job_ids: Claimed ids, in order.
@@ -58,7 +72,18 @@ def start(job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0) -> Beginni
     if not ids:
         return Beginning()
     given = values(ids, worker_id=worker_id, room=room)
-    return locking.repeat_on_conflict(lambda: _execute(ids, given))
+    try:
+        return locking.repeat_on_conflict(lambda: _execute(ids, given))
+    except DatabaseError as error:
+        if connection.in_atomic_block or not refusals.is_of_a_row(error):
+            raise
+        if len(ids) == 1:
+            _refused.warn(DatabaseError(f"job {ids[0]}: {refusals.words(error)}"))
+            return Beginning(dropped=ids)
+    half = len(ids) // 2
+    begun = start(ids[:half], worker_id=worker_id, room=room)
+    begun.later.extend(ids[half:])
+    return begun
 
 
 def _execute(ids: Sequence[UUID], given: dict[str, Any]) -> Beginning:
@@ -70,7 +95,7 @@ def _execute(ids: Sequence[UUID], given: dict[str, Any]) -> Beginning:
 @cache
 def _statement(now: str, wall: str) -> str:
     return f"""
-        WITH {locked.rows(IDS)}, {locked.moment(wall)}, {begun(now)}
+        WITH {locked.rows(IDS, wait=False)}, {locked.moment(wall)}, {begun(now)}
         SELECT {COLUMNS} FROM {FATES} ORDER BY f.number
     """
 
@@ -87,14 +112,13 @@ TYPES = {
 
 def values(ids: Sequence[UUID], *, worker_id: UUID, room: int) -> dict[str, Any]:
     """Return what the statement is given."""
-    specs = registry.specs()
     return {
         "ids": f"{{{','.join(map(str, ids))}}}",
         "sources": sorted(sources(Status.STARTED)),
         "worker_id": worker_id,
         "room": room,
-        "async_classes": [spec.name for spec in specs if spec.is_async],
-        "atomic_classes": [spec.name for spec in specs if spec.atomic],
+        "async_classes": registry.async_names(),
+        "atomic_classes": registry.atomic_names(),
     }
 
 
@@ -119,8 +143,8 @@ def beginning(rows: Sequence[Sequence[Any]], asked: Sequence[UUID], worker_id: U
 
 IDS = "%(ids)s::uuid[]"
 
-COLUMNS = ", ".join(["f.number", "f.fate", "f.is_refused", *(f"b.{name}" for name in _RETURNED)])
-WIDTH = 3 + len(_RETURNED)
+COLUMNS = ", ".join(["f.number", "f.fate", "f.is_refused", *(f"b.{name}" for name in RETURNED)])
+WIDTH = 3 + len(RETURNED)
 
 FATES = "fates f LEFT JOIN begun b ON b.id = f.id"
 
@@ -131,7 +155,7 @@ def begun(now: str) -> str:
     Args:
         now: clock.NOW, as it is when the statement is made.
     """
-    returned = ", ".join(f"j.{name}" for name in ("id", *_RETURNED))
+    returned = ", ".join(f"j.{name}" for name in ("id", *RETURNED))
     return f"""
         worker AS MATERIALIZED (
             SELECT NOT EXISTS (
@@ -139,7 +163,10 @@ def begun(now: str) -> str:
             ) AS is_refused),
         line AS (
             SELECT a.id, a.number, l.id IS NULL AS is_stranger,
-                l.status <> ALL(%(sources)s) IS TRUE AS is_dropped,
+                -- The first of these is asked for those alone that no row could be locked of.
+                CASE WHEN l.id IS NULL THEN
+                    (SELECT true FROM job_statuses s WHERE s.id = a.id) IS TRUE
+                ELSE l.status <> ALL(%(sources)s) END AS is_dropped,
                 l.job_class = ANY(%(async_classes)s::text[]) IS TRUE AS is_async,
                 l.job_class = ANY(%(atomic_classes)s::text[])
                     OR l.attempt + 1 >= l.max_attempts
@@ -160,8 +187,6 @@ def begun(now: str) -> str:
             FROM steps s, worker w),
         begun AS (
             UPDATE job_statuses j SET
-                status = 'started', attempt = j.attempt + 1, claim = j.claim + 1,
-                worker_id = %(worker_id)s, started_at = m.at, updated_at = {now},
-                finished_at = NULL, progress = NULL, error = ''
+                status = 'started', {SET_STARTED.format(at="m.at", now=now)}
             FROM fates f, moment m WHERE j.id = f.id AND f.fate = 'started'
             RETURNING {returned})"""

@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, connection
+from django.db import DatabaseError, connection
 
-from jobs.lifecycle import encode, locked, settle, start
+from jobs.lifecycle import encode, locked, settle, single, start
 from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
 from jobs.lifecycle.settle import Settled
 from jobs.lifecycle.start import Beginning
-from jobs.models import clock, locking, prepared
+from jobs.models import clock, locking, prepared, refusals
 
 
 def turn(
@@ -22,20 +22,40 @@ def turn(
 ) -> tuple[list[Settled], Beginning]:
     """Settle `settlements` and start the batchable prefix of `job_ids`: both or neither.
 
-    Run it in autocommit. As `settle` and `start` say, but for this: if PostgreSQL refuses the data
-    of a settlement, they are settled on their own and nothing starts, every id is there for later.
+    Run it in autocommit. As `settle` and `start` say, but for this: it waits for no row that
+    somebody holds; and if PostgreSQL refuses a row, the settlements are settled on their own and
+    nothing starts, every id is there for later.
     """
     ids = list(dict.fromkeys(job_ids))
+    if single.is_for(settlements, ids):
+        try:
+            return _single(settlements, ids, worker_id=worker_id, room=room)
+        except DatabaseError as error:
+            if not refusals.is_of_a_row(error):
+                raise  # else those below find out which it is
     if not settlements:
         return [], start.start(ids, worker_id=worker_id, room=room)
     if not ids:
-        return settle.settle(settlements), Beginning()
+        return settle.settle(settlements, wait=False), Beginning()
     rows = [encode.encode(settlement) for settlement in settlements]
     given = start.values(ids, worker_id=worker_id, room=room)
     try:
         return locking.repeat_on_conflict(lambda: _execute(rows, ids, given))
-    except DataError:
-        return settle.halved(rows), Beginning(later=ids)
+    except DatabaseError as error:
+        if connection.in_atomic_block or not refusals.is_of_a_row(error):
+            raise
+        return settle.halved(rows, wait=False), Beginning(later=ids)
+
+
+def _single(
+    settlements: Sequence[Settlement], ids: Sequence[UUID], *, worker_id: UUID, room: int
+) -> tuple[list[Settled], Beginning]:
+    settled, jobs = locking.repeat_on_conflict(
+        lambda: single.turn(settlements, ids, worker_id=worker_id, room=room)
+    )
+    if jobs:
+        return settled, Beginning(jobs=jobs)
+    return settled, start.start(ids, worker_id=worker_id, room=room)
 
 
 def _execute(
@@ -59,8 +79,9 @@ _TYPES = settle.TYPES | start.TYPES
 
 @cache
 def _statement(now: str, wall: str) -> str:
+    rows = locked.rows(f"{start.IDS} || {settle.IDS}", wait=False)
     return f"""
-        WITH {settle.READ}, {locked.rows(f"{start.IDS} || {settle.IDS}")}, {locked.moment(wall)},
+        WITH {settle.READ}, {rows}, {locked.moment(wall)},
             {settle.moved()}, {start.begun(now)}
         SELECT b.*, e.* FROM (SELECT {start.COLUMNS} FROM {start.FATES} ORDER BY f.number) AS b
             FULL JOIN (SELECT {settle.COLUMNS} FROM ended e) AS e ON false

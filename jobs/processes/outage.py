@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 
 from jobs.broker.client import Unreachable
+from jobs.models import refusals
 
 # What ends by itself: a server is down, hangs, restarts, or is read-only in a failover.
 _POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
@@ -156,6 +157,8 @@ class Outages:
 
 def is_postgresql_away(error: BaseException) -> bool:
     """Whether `error` says that PostgreSQL is away, not what it thinks of a statement."""
+    if refusals.is_of_a_row(error):  # a trigger's is an InternalError as well
+        return False
     # A crash under a statement comes as the bare class; what a server answers has classes of its
     # own.
     return isinstance(error, _POSTGRESQL_AWAY) or type(error) is DatabaseError

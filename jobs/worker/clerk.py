@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from uuid import UUID
 
 from jobs.lifecycle import announce
 from jobs.worker.batch import Batch
+from jobs.worker.kept import AGAIN_SECONDS
 from jobs.worker.ledger import Ledger
+from jobs.worker.orders import Orders
 from jobs.worker.pace import BATCH_SECONDS
 from jobs.worker.watch import Watch
 
@@ -26,22 +27,24 @@ class Clerk(threading.Thread):
     job which is running has begun: what is shorter is told of once, at its end. The rows have said
     `started` all the time.
 
+    It also records the ends that were kept, since somebody held their rows.
+
     Args:
         ledger: This thread's own, and with it its database connection, opened at its first use.
+        orders: The runner's.
         watch: Over the running job, which now needs its alarm.
-        worker_id: The JobWorker row.
-        worker_name: For the dashboard.
     """
 
-    def __init__(self, ledger: Ledger, *, watch: Watch, worker_id: UUID, worker_name: str) -> None:
+    def __init__(self, ledger: Ledger, orders: Orders, *, watch: Watch) -> None:
         super().__init__(name="clerk", daemon=True)
         self._ledger = ledger
         self._watch = watch
-        self._worker_id = worker_id
-        self._worker_name = worker_name
+        self._orders = orders
         self._batch: Batch | None = None
         self._attended: Batch | None = None
-        self._bell = threading.Event()
+        self._kept = ledger.kept
+        self._again_at = 0.0  # time.monotonic(): when what is kept is tried again
+        self._bell = ledger.kept.bell
         self._is_asleep = False
 
     def expect(self, batch: Batch) -> None:
@@ -60,6 +63,9 @@ class Clerk(threading.Thread):
         """Return the next batch that is 50 ms old."""
         quiet_at = time.monotonic() + QUIET_SECONDS
         while True:
+            if self._kept:
+                self._try_kept()
+                quiet_at = time.monotonic() + QUIET_SECONDS  # stay awake: there is more to try
             batch, now = self._batch, time.monotonic()
             if batch is not None and batch is not self._attended:
                 seconds = batch.opened_at + BATCH_SECONDS - now
@@ -72,11 +78,16 @@ class Clerk(threading.Thread):
                 self._bell.wait(BATCH_SECONDS)
             else:
                 self._is_asleep = True
-                if self._batch is batch:
+                if self._batch is batch and not self._kept:
                     self._bell.wait()
                 self._is_asleep = False
                 quiet_at = time.monotonic() + QUIET_SECONDS
             self._bell.clear()
+
+    def _try_kept(self) -> None:
+        if time.monotonic() >= self._again_at:
+            self._ledger.record_kept()
+            self._again_at = time.monotonic() + AGAIN_SECONDS
 
     def _attend(self, batch: Batch) -> None:
         self._watch.set_alarm()
@@ -94,5 +105,7 @@ class Clerk(threading.Thread):
             # Its end is told by the main thread, once we let go.
             job = batch.running
             if job is not None:
-                announce.started([job], worker_name=self._worker_name, worker_id=self._worker_id)
+                announce.started(
+                    [job], worker_name=self._orders.worker_name, worker_id=self._orders.worker_id
+                )
         batch.is_attended = True

@@ -33,7 +33,7 @@ from jobs.worker.context import Side
 from jobs.worker.grip import Grip
 from jobs.worker.guard import Guard
 from jobs.worker.intake import is_async
-from jobs.worker.ledger import Ledger
+from jobs.worker.ledger import Ledger, ledger_maker
 from jobs.worker.memory import PeakMemory
 from jobs.worker.orders import Orders, attempt_of_plain
 from jobs.worker.pace import BATCH_SECONDS, Pace
@@ -78,17 +78,18 @@ class Loop:
     is_idle: bool = False  # the last take found nothing: the next one waits for a push
 
     def __post_init__(self) -> None:
-        worker_id, name = self.orders.worker_id, self.orders.worker_name
-        self.ledger = Ledger(
-            worker_id=worker_id, worker_name=name, postgresql=self.outages.postgresql
-        )
+        make = ledger_maker(self.orders, self._say)
+        self.ledger = make(self.outages)
         self.claims = Claims(self.orders, self.ledger)
         self.passing = Passing(self.orders)
-        outages = Outages(f"Clerk of runner {os.getpid()}", log=logger)
-        ledger = Ledger(worker_id=worker_id, worker_name=name, postgresql=outages.postgresql)
-        self.clerk = Clerk(ledger, watch=self.watch, worker_id=worker_id, worker_name=name)
+        clerks = Outages(f"Clerk of runner {os.getpid()}", log=logger)
+        self.clerk = Clerk(make(clerks), self.orders, watch=self.watch)
         self.usher = usher.make(
-            self.orders, grip=Grip(self.board.grip), say=self._say, may_claim=self._may_take_in
+            self.orders,
+            make,
+            grip=Grip(self.board.grip),
+            say=self._say,
+            may_claim=self._may_take_in,
         )
         self.guard.lane = self.usher.lane
         self.pace = Pace(1 if self.orders.rationed else conf.current().batch_size)
@@ -182,11 +183,8 @@ class Loop:
         left, plain_entry = sort_out(entries, beginning)
         if beginning.dropped:
             with unit_of_work():
-                announce.dropped(
-                    beginning.dropped,
-                    worker_name=self.orders.worker_name,
-                    worker_id=self.orders.worker_id,
-                )
+                name, worker_id = self.orders.worker_name, self.orders.worker_id
+                announce.dropped(beginning.dropped, worker_name=name, worker_id=worker_id)
         self.claims.put_back(left)
         jobs = [job for job in beginning.jobs if not is_async(job)]
         if jobs:

@@ -73,8 +73,11 @@ class Usher(threading.Thread):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs on the lane, and all that ran there is settled and told of."""
-        return not self.lane.attempts and not self._ended
+        """Whether nothing runs on the lane, and all that ran in the runner is settled and told of.
+
+        But for the main thread's last batch.
+        """
+        return not (self.lane.attempts or self._ended or self._ledger.kept)
 
     def look(self) -> None:
         """Look at once for what may begin; from any thread."""
@@ -130,7 +133,8 @@ class Usher(threading.Thread):
                 [Ran(job=attempt.job, settlement=attempt.settlement()) for attempt in attempts]
             )
             self.jobs_run += len(attempts)
-            self._intake.say(say="left", ids=[str(attempt.job.id) for attempt in attempts])
+            left = {str(attempt.job.id) for attempt in attempts} - self._ledger.kept.ids
+            self._intake.say(say="left", ids=sorted(left))
             for _ in attempts:
                 self._ended.popleft()
 
@@ -172,16 +176,21 @@ class Usher(threading.Thread):
 
 
 def make(
-    orders: Orders, *, grip: Grip, say: Callable[..., None], may_claim: Callable[[], bool]
+    orders: Orders,
+    ledger: Callable[[Outages], Ledger],
+    *,
+    grip: Grip,
+    say: Callable[..., None],
+    may_claim: Callable[[], bool],
 ) -> Usher:
-    """Return a runner's usher; `say` tells the supervisor, the rest is as for the class."""
+    """Return a runner's usher; `say` tells the supervisor, the rest is as for the classes."""
     worker_id, worker_name = orders.worker_id, orders.worker_name
     outages = Outages(f"Usher of runner {os.getpid()}", log=logger)
     return Usher(
         slots=orders.async_slots,
         grip=grip,
         intake=Intake(worker_id=worker_id, worker_name=worker_name, queues=orders.queues, say=say),
-        ledger=Ledger(worker_id=worker_id, worker_name=worker_name, postgresql=outages.postgresql),
+        ledger=ledger(outages),
         outages=outages,
         may_claim=may_claim,
     )

@@ -18,6 +18,7 @@ CODE = sorted(path for path in (ROOT / "jobs").rglob("*.py") if "migrations" not
 STATUS_WRITERS = {
     "jobs/models/job_status.py",
     "jobs/dispatch/insert.py",
+    "jobs/lifecycle/single.py",
     "jobs/lifecycle/start.py",
     "jobs/lifecycle/settle.py",
     "jobs/maintenance/queued.py",

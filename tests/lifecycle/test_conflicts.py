@@ -14,8 +14,6 @@ from redis import Redis
 from jobs.lifecycle import control
 from jobs.lifecycle.outcomes import Completed, Settlement
 from jobs.lifecycle.settle import settle
-from jobs.lifecycle.start import start
-from jobs.lifecycle.turn import turn
 from jobs.maintenance import queued, rescue
 from jobs.models import JobStatus, JobWorker
 from jobs.statuses import Status
@@ -25,10 +23,6 @@ from tests.make import make_job, make_worker
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 Verb = Callable[[list[UUID]], Any]
-
-
-def start_them(ids: list[UUID]) -> Any:
-    return start(ids, worker_id=JobWorker.objects.get().id).jobs
 
 
 def settle_them(ids: list[UUID]) -> Any:
@@ -57,7 +51,6 @@ def move_them(ids: list[UUID]) -> Any:
 
 
 VERBS = [
-    (start_them, Status.QUEUED),
     (settle_them, Status.STARTED),
     (rescue_them, Status.STARTED),
     (retry_them, Status.FAILED),
@@ -105,29 +98,6 @@ def test_the_victim_of_a_deadlock_tries_again(redis: Redis, verb: Verb, status: 
     done = deadlocked(lambda: verb([job.id for job in jobs]), jobs)
 
     assert len(done) == 3
-
-
-@pytest.mark.parametrize("ends", [[0, 2], [1], [0, 1]])
-def test_a_turn_that_is_the_victim_does_both_again(redis: Redis, ends: list[int]) -> None:
-    # One step locks what ends and what begins: in id order, as everybody, it meets no other turn.
-    worker = make_worker()
-    jobs = [
-        make_job(status=Status.STARTED if number in ends else Status.QUEUED) for number in range(3)
-    ]
-    ending = [jobs[number].id for number in ends]
-    beginning = [job.id for job in jobs if job.id not in ending]
-
-    def both() -> Any:
-        return turn(
-            [Settlement(job_id=one, claim=1, outcome=Completed(result=None)) for one in ending],
-            beginning,
-            worker_id=worker.id,
-        )
-
-    settled, told = deadlocked(both, jobs)
-
-    assert [end.job_id for end in settled] == ending
-    assert [job.id for job in told.jobs] == beginning
 
 
 @pytest.mark.parametrize(("verb", "status"), VERBS, ids=[verb.__name__ for verb, _ in VERBS])

@@ -16,7 +16,7 @@ from jobs.lifecycle import control
 from jobs.lifecycle.control import Moved
 from jobs.lifecycle.outcomes import Completed, Failed, GivenBack, Outcome, Settlement, Snoozed
 from jobs.lifecycle.settle import settle
-from jobs.lifecycle.start import start
+from jobs.lifecycle.start import Beginning, start
 from jobs.maintenance import prune, queued, rescue
 from jobs.maintenance.prune import Selection
 from jobs.models import JobAttempt, JobStatus
@@ -59,12 +59,12 @@ def fresh(job: JobStatus) -> JobStatus:
 def test_a_cancel_that_is_first_lets_no_start_happen(redis: Redis) -> None:
     job, worker = make_job(), make_worker()
 
-    told, begun = in_turn(
-        lambda: control.cancel([job.id], by="alice"),
-        lambda: start([job.id], worker_id=worker.id).jobs,
-    )
+    with transaction.atomic():
+        told = control.cancel([job.id], by="alice")
+        # It passes over a row that somebody holds.
+        begun = others.at_once(lambda: start([job.id], worker_id=worker.id)).result(30)
 
-    assert (told.moved, begun) == ([job.id], [])
+    assert (told.moved, begun) == ([job.id], Beginning(dropped=[job.id]))
     assert (fresh(job).status, fresh(job).attempt) == ("cancelled", 0)
 
 

@@ -18,6 +18,7 @@ from jobs.models import JobAttempt, JobStatus
 from tests import wait
 from tests.jobs import Crash, Echo, Sleep, WantTooMuchMemory
 from tests.make import make_job
+from tests.refusals import refused
 from tests.workers import Worker, Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -28,7 +29,7 @@ LONG = {"lease": 600.0}
 
 @contextmanager
 def locked(job: JobStatus) -> Iterator[None]:
-    """Hold the job's row, so that its start has to wait."""
+    """Hold the job's row."""
     other = connection.copy("other")
     try:
         with other.cursor() as cursor:
@@ -38,6 +39,21 @@ def locked(job: JobStatus) -> Iterator[None]:
             cursor.execute("ROLLBACK")
     finally:
         other.close()
+
+
+@contextmanager
+def held_up(job: JobStatus) -> Iterator[None]:
+    """Hold up the job's start, in the middle of its statement."""
+    other = connection.copy("other")
+    condition = f"NEW.status = 'started' AND NEW.id = '{job.id}'"
+    wait_here = "PERFORM pg_advisory_xact_lock(1)"
+    with refused(condition, by=wait_here, when="UPDATE ON job_statuses"):
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(1)")
+                yield
+        finally:
+            other.close()
 
 
 def pid_of_whoever_waits_for_a_lock() -> int:
@@ -131,7 +147,7 @@ def test_what_it_had_claimed_and_not_begun_is_given_back_unspent(workers: Worker
     # It pushes what is queued and not yet in Redis, and a second entry would be claimed at once.
     wait.until("the relay's first check", lambda: broker_lost.is_checked(client.for_work()))
     job = make_job()
-    with locked(job):
+    with held_up(job):
         outbox.push([job])
         runner = pid_of_whoever_waits_for_a_lock()
 
@@ -154,7 +170,7 @@ def test_what_another_runner_has_claimed_stays_with_it(workers: Workers) -> None
     JobStatus.objects.filter(id=running.id).update(max_attempts=1)
     dying = pid_of_runner(worker, running)
     claimed = make_job()
-    with locked(claimed):
+    with held_up(claimed):
         outbox.push([claimed])
         pid_of_whoever_waits_for_a_lock()
 

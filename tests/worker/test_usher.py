@@ -16,6 +16,7 @@ from jobs.processes.outage import Outages
 from jobs.worker import grip
 from jobs.worker.grip import Grip
 from jobs.worker.intake import Intake
+from jobs.worker.kept import Kept
 from jobs.worker.ledger import Ledger
 from jobs.worker.usher import Usher
 from jobs.worker.watch import Reason
@@ -48,6 +49,7 @@ class Desk:
                 worker_id=self.worker.id,
                 worker_name=self.worker.name,
                 postgresql=outages.postgresql,
+                kept=Kept(self._hear),
             ),
             outages=outages,
             may_claim=self.is_main_busy.is_set,
