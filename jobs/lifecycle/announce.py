@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
 
-from jobs import conf, json_values, registry
+from jobs import conf, json_values, log_lines, registry
 from jobs.broker import claim, client, past, registries
 from jobs.broker import push as broker_push
 from jobs.broker.client import Client
@@ -96,8 +96,9 @@ def show(told: Sequence[Ended], *, worker_name: str, worker_id: UUID) -> None:
 def shown(endings: Sequence[Ending]) -> list[Ended]:
     """Log the ends of attempts; return what `claim.take` or `ended` tells the dashboard."""
     lines = EndLines()
-    for ending in endings:
-        lines.write(ending.settled, ending.seconds)
+    with log_lines.STDERR.together():
+        for ending in endings:
+            lines.write(ending.settled, ending.seconds)
     return [_shown(ending) for ending in endings]
 
 
