@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from jobs.broker import poison
+from jobs.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Script:
         object.__setattr__(self, "sha", sha)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Call:
     """One call of a script."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from jobs.models import JobStatus
 from jobs.models.job_status import new_job_id
 from jobs.spec import MAX_TAG_LENGTH, MAX_TAGS, JobSpec, are_tags
 from jobs.statuses import Status
+from jobs.values import value
 
 logger = logging.getLogger("jobs.dispatch")
 
@@ -29,7 +30,7 @@ LOGGED_ONE_BY_ONE = 10  # of one dispatch_many
 MAX_WAIT = timedelta(days=3_650)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Request:
     """One job that somebody wants; what is None comes from the class, then from the settings."""
 
@@ -74,7 +75,7 @@ def _dispatch(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[JobSt
     outbox.push_on_commit(
         [_entry(draft, job) for draft, job in made if job.status == Status.QUEUED]
     )
-    _log(jobs)  # an idle runner need not wait for that
+    _log(drafts)  # an idle runner need not wait for that
     return jobs
 
 
@@ -86,15 +87,15 @@ def _entry(draft: Draft, job: JobStatus) -> Entry:
     return Entry(draft.id_text, job.queue, job.claim, data, job.created_at)
 
 
-def _log(jobs: Sequence[JobStatus]) -> None:
-    for job in jobs[:LOGGED_ONE_BY_ONE]:
+def _log(drafts: Sequence[Draft]) -> None:
+    for _, job_id, _, _, terms in drafts[:LOGGED_ONE_BY_ONE]:
         logger.info(
             "created job %s",
-            job.id,
-            extra={"job_id": str(job.id), "job_class": job.job_class, "queue": job.queue},
+            job_id,
+            extra={"job_id": job_id, "job_class": terms.spec.name, "queue": terms.queue},
         )
-    if len(jobs) > LOGGED_ONE_BY_ONE:
-        logger.info("created %d more jobs", len(jobs) - LOGGED_ONE_BY_ONE)
+    if len(drafts) > LOGGED_ONE_BY_ONE:
+        logger.info("created %d more jobs", len(drafts) - LOGGED_ONE_BY_ONE)
 
 
 def check(request: Request) -> None:

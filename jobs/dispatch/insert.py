@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from django.db.models.base import ModelState
 from jobs.models import JobStatus, clock, prepared
 from jobs.spec import JobSpec
 from jobs.statuses import Status
+from jobs.values import value
 
 # Of one statement; the params of a thousand jobs may be a gigabyte, which none would hold.
 MAX_ROWS = 1_000
@@ -26,7 +26,7 @@ MAX_CHARACTERS = 16 * 1024 * 1024
 USES_UNPREPARED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Terms:
     """What rows have in common beside their params; many share one."""
 
@@ -65,10 +65,13 @@ def rows(drafts: Sequence[Draft]) -> list[JobStatus]:
     Becomes queued, or scheduled where it is due later by the database's clock. Joins the caller's
     transaction; without one, and where it takes several statements, opens its own.
     """
+    if len(drafts) == 1:
+        # One alone costs less as the plain statement that it is.
+        return [_insert_one(drafts[0])]
     chunks = list(_chunks(drafts))
     several = len(chunks) > 1
     with transaction.atomic(savepoint=False) if several else contextlib.nullcontext():
-        return [job for chunk in chunks for job in _inserted(chunk)]
+        return [job for chunk in chunks for job in _insert_many(chunk)]
 
 
 def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
@@ -82,24 +85,20 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield drafts[begin:]
 
 
-def _inserted(drafts: Sequence[Draft]) -> list[JobStatus]:
-    # One alone costs less as the plain statement that it is.
-    return [_insert_one(drafts[0])] if len(drafts) == 1 else _insert_many(drafts)
-
-
 def _insert_one(draft: Draft) -> JobStatus:
-    values = {"id": draft.id_text, "params": draft.params_json, **_columns(draft.terms)}
+    terms = draft.terms
+    values = {"id": draft.id_text, "params": draft.params_json, **_columns(terms)}
     with connection.cursor() as cursor:
-        if draft.terms.run_at is not None or draft.terms.wait_seconds is not None:
+        if terms.run_at is not None or terms.wait_seconds is not None:
             cursor.execute(_one_timed(clock.NOW), values)
             moments = _Moments(*cursor.fetchone())
         else:
-            prepared.execute(
-                cursor, _one(clock.NOW), _types(), values, plan="", after_uses=USES_UNPREPARED
-            )
+            is_plain = terms.created_by_id is None and not (terms.tags or terms.schedule)
+            text, types = _one(clock.NOW, is_plain=is_plain), _types(is_plain=is_plain)
+            prepared.execute(cursor, text, types, values, plan="", after_uses=USES_UNPREPARED)
             [now] = cursor.fetchone()
             moments = _Moments(now, now, Status.QUEUED)
-    return _job(draft, _shared(draft.terms, moments))
+    return _job(draft, _shared(terms, moments))
 
 
 def _insert_many(drafts: Sequence[Draft]) -> list[JobStatus]:
@@ -184,35 +183,50 @@ _COLUMNS = """
 """
 
 
+_SELDOM = {
+    "tags": "%(tags)s::text[]",
+    "created_by_id": "%(created_by_id)s",
+    "schedule": "%(schedule)s",
+    "logical_time": "%(logical_time)s",
+}
+# Said in the statement itself they cost nothing to send and to read.
+_PLAIN = {"tags": "'{}'", "created_by_id": "NULL", "schedule": "''", "logical_time": "NULL"}
+
+
 @cache
-def _one(now: str) -> str:
-    return _values(now, due_at=now, status="'queued'") + " RETURNING created_at"
+def _one(now: str, *, is_plain: bool) -> str:
+    seldom = _PLAIN if is_plain else _SELDOM
+    return _values(now, due_at=now, status="'queued'", seldom=seldom) + " RETURNING created_at"
 
 
 @cache
 def _one_timed(now: str) -> str:
     due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
-    values = _values(now, due_at=due_at, status=_status(now, due_at))
+    values = _values(now, due_at=due_at, status=_status(now, due_at), seldom=_SELDOM)
     return values + " RETURNING created_at, due_at, status"
 
 
-def _values(now: str, *, due_at: str, status: str) -> str:
+def _values(now: str, *, due_at: str, status: str, seldom: Mapping[str, str]) -> str:
     return f"""
         INSERT INTO job_statuses ({_COLUMNS}) VALUES (
             %(id)s, %(job_class)s, %(queue)s, %(params)s::jsonb, {status},
-            0, %(max_attempts)s, 0, 0, 0, {now}, {now}, {due_at}, '', '', '', %(tags)s::text[], '',
-            %(created_by_id)s, %(schedule)s, %(logical_time)s)
+            0, %(max_attempts)s, 0, 0, 0, {now}, {now}, {due_at}, '', '', '', {seldom["tags"]}, '',
+            {seldom["created_by_id"]}, {seldom["schedule"]}, {seldom["logical_time"]})
     """
 
 
 @cache
-def _types() -> dict[str, str]:
-    return {
+def _types(*, is_plain: bool) -> dict[str, str]:
+    types = {
         "id": "uuid",
         "job_class": "text",
         "queue": "text",
         "params": "jsonb",
         "max_attempts": "int",
+    }
+    if is_plain:
+        return types
+    return types | {
         "tags": "text[]",
         "created_by_id": str(JobStatus._meta.get_field("created_by").db_type(connection)),
         "schedule": "text",

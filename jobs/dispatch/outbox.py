@@ -17,6 +17,7 @@ from jobs import registry
 from jobs.broker import client, commands, registries, sending
 from jobs.broker import push as broker_push
 from jobs.broker.push import Entry
+from jobs.broker.sending import Line
 from jobs.dispatch.breaker import Breaker
 from jobs.models import JobStatus
 from jobs.statuses import Status
@@ -111,10 +112,12 @@ def hear() -> None:
 
     What the thread then asks of Redis comes after that push. Logs what has been lost.
     """
-    line = sending.line()
+    if not breaker.is_open:
+        _hear(sending.line())
+
+
+def _hear(line: Line) -> None:
     entries = line.unheard
-    if not entries or breaker.is_open:
-        return
     try:
         line.hear()
     except client.Unreachable as error:
@@ -122,12 +125,14 @@ def hear() -> None:
 
 
 def _send(entries: Sequence[Entry]) -> None:
+    line = sending.line()
     for begin in range(0, len(entries), broker_push.MAX_AT_ONCE):
-        hear()
+        if not breaker.is_open:
+            _hear(line)
         if breaker.is_open:
             return
         try:
-            sending.line().send(entries[begin : begin + broker_push.MAX_AT_ONCE])
+            line.send(entries[begin : begin + broker_push.MAX_AT_ONCE])
         except client.Unreachable as error:
             _give_up(entries[begin:], error)
             return

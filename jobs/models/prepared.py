@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.backends.utils import CursorWrapper
 
 from jobs import conf
@@ -51,29 +51,34 @@ def execute(
         after_uses: How often a connection says it in full first: a short one's last use of it would
             have paid for nothing.
     """
+    connection = cursor.db
     is_own = connection.autocommit and not connection.in_atomic_block
-    if conf.current().behind_pooler or not is_own or _is_seldom(text, after_uses):
+    if (
+        conf.current().behind_pooler
+        or not is_own
+        or _is_seldom(connection.connection, text, after_uses)
+    ):
         cursor.execute(text, values)
         return
     try:
-        cursor.execute(_call(text, types, plan), values)
+        cursor.execute(_call(connection.connection, text, types, plan), values)
     except DatabaseError as error:
         if getattr(error.__cause__, "pgcode", None) not in _FORGOTTEN:
             raise
         _calls.pop(connection.connection, None)
-        cursor.execute(_call(text, types, plan), values)
+        cursor.execute(_call(connection.connection, text, types, plan), values)
 
 
-def _is_seldom(text: str, after_uses: int) -> bool:
+def _is_seldom(connection: Any, text: str, after_uses: int) -> bool:
     if not after_uses:
         return False
-    uses = _uses.setdefault(connection.connection, {})
+    uses = _uses.setdefault(connection, {})
     uses[text] = uses.get(text, 0) + 1
     return uses[text] <= after_uses
 
 
-def _call(text: str, types: Mapping[str, str], plan: str) -> str:
-    calls = _calls.setdefault(connection.connection, {})
+def _call(connection: Any, text: str, types: Mapping[str, str], plan: str) -> str:
+    calls = _calls.setdefault(connection, {})
     if text in calls:
         return calls[text]
     name = f"jobs_{next(_numbers)}"
