@@ -33,11 +33,15 @@ class Clerk(threading.Thread):
         ledger: This thread's own, and with it its database connection, opened at its first use.
         orders: The runner's.
         watch: Over the running job, which now needs its alarm.
+        main_ledger: The main thread's, which has settled the batch before.
     """
 
-    def __init__(self, ledger: Ledger, orders: Orders, *, watch: Watch) -> None:
+    def __init__(
+        self, ledger: Ledger, orders: Orders, *, watch: Watch, main_ledger: Ledger
+    ) -> None:
         super().__init__(name="clerk", daemon=True)
         self._ledger = ledger
+        self._main_ledger = main_ledger
         self._watch = watch
         self._orders = orders
         self._batch: Batch | None = None
@@ -92,6 +96,8 @@ class Clerk(threading.Thread):
     def _attend(self, batch: Batch) -> None:
         self._watch.set_alarm()
         with batch.attending:
+            # Else the ends of the batch before are told of with the next take: after this job.
+            self._main_ledger.tell_now()
             unbegun = batch.take_rest()
             rans = batch.harvest()
             if rans or unbegun:

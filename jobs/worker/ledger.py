@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -44,6 +45,7 @@ class Ledger:
         self._worker_name = worker_name
         self._postgresql = postgresql
         self._untold: list[Ended] = []
+        self._words = threading.Lock()  # the clerk takes the main thread's as well
 
     def record(self, rans: Sequence[Ran], *, unbegun: Sequence[JobStatus] = ()) -> None:
         """Settle these attempts, give back the jobs that never began, and tell of both.
@@ -88,7 +90,9 @@ class Ledger:
             for ran in rans
             if ran.job.id in end_by_id
         ]
-        self._untold += announce.shown(endings)
+        shown = announce.shown(endings)
+        with self._words:
+            self._untold += shown
         if any(ending.settled.status is Status.QUEUED for ending in endings):
             self.tell_now()
             with unit_of_work():
@@ -97,12 +101,14 @@ class Ledger:
 
     def words(self) -> list[Ended]:
         """Take what the dashboard has yet to be told."""
-        untold, self._untold = self._untold, []
-        return untold
+        with self._words:
+            untold, self._untold = self._untold, []
+            return untold
 
     def keep(self, words: Sequence[Ended]) -> None:
         """Put back words that couldn't be told; telling twice does no harm."""
-        self._untold[:0] = words
+        with self._words:
+            self._untold[:0] = words
 
     def tell_now(self) -> None:
         """Tell the dashboard: one round trip, none where there is nothing to tell."""

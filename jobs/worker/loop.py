@@ -83,7 +83,7 @@ class Loop:
         self.claims = Claims(self.orders, self.ledger)
         self.passing = Passing(self.orders)
         clerks = Outages(f"Clerk of runner {os.getpid()}", log=logger)
-        self.clerk = Clerk(make(clerks), self.orders, watch=self.watch)
+        self.clerk = Clerk(make(clerks), self.orders, watch=self.watch, main_ledger=self.ledger)
         self.usher = usher.make(
             self.orders,
             make,
@@ -213,8 +213,7 @@ class Loop:
             job = batch.begin(self.memory.begin())
         self.busy_since = None
         self.jobs_run += batch.begun
-        if batch.begun:
-            self.pace.note(batch.begun, seconds=time.monotonic() - batch.opened_at)
+        self.pace.note(batch.begun, seconds=time.monotonic() - batch.opened_at)
 
     def _run_plain(self, queue: str, entry_id: str) -> None:
         redis = client.for_work()

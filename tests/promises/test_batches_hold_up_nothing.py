@@ -8,7 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from jobs.broker import claim
 from jobs.models import JobAttempt, JobStatus
 from tests import wait
 from tests.jobs import OnlyStep, Step
@@ -81,6 +83,20 @@ def test_results_before_a_slow_job_and_jobs_behind_it_do_not_wait_for_it(
     slow.refresh_from_db()
     assert slow.status == "started"
     assert words.said()["c"] == words.said()["d"] == 1
+
+
+def test_the_dashboard_hears_of_ends_though_the_next_batch_is_slow(
+    workers: Workers, words: Words, redis: Redis
+) -> None:
+    before = words.dispatch(*[f"warm {number}" for number in range(WARM)])
+    [slow] = words.dispatch("slow", seconds=60)
+
+    worker = workers.start("default", **LONG)
+
+    wait.until_status(slow, "started")
+    ids = {str(job.id).encode() for job in before}
+    wait.until("all are told of", lambda: ids <= set(redis.zrange("rq:finished:default", 0, -1)))
+    wait.until("none is claimed", lambda: not claim.held(redis, worker.row.id))
 
 
 def test_jobs_behind_one_that_holds_the_interpreter_do_not_wait_for_it(
