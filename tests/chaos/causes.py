@@ -11,7 +11,10 @@ from datetime import UTC, datetime, timedelta
 from tests.chaos.evidence import Attempt, Evidence, Job
 from tests.chaos.plan import LEASE_SECONDS, LOSE_NO_ATTEMPT, STRIKE_POSTGRES, Kind
 
-LOST = "An attempt is lost only to a fault that may have ended its runner, worker or connection."
+LOST = (
+    "An attempt is lost only to a fault that may have ended its runner, worker or connection, or "
+    "to a neighbour on the event loop."
+)
 FAILED = (
     "An attempt fails only of what its job raises, a loss, a stop, or a database that was away."
 )
@@ -22,7 +25,15 @@ RAISED = {
     "Booking": {"ConnectionError"},
     "Doomed": {"RuntimeError"},
     "Overlong": {"TimedOut"},
+    "AsyncFlaky": {"ConnectionError"},
+    "AsyncOverlong": {"TimedOut"},
+    "AsyncHold": {"LoopHeld"},
+    "AsyncDeaf": {"TimedOut"},
 }
+# Whose runner is killed for it, and with which error.
+BAD_NEIGHBOURS = {("AsyncHold", "LoopHeld"), ("AsyncDeaf", "TimedOut")}
+# From the end of one that is lost to that of another, settled in the same statements or just after.
+TOGETHER = timedelta(seconds=2)
 OF_THE_DATABASE = {"OperationalError", "InterfaceError", "DatabaseError", "InternalError"}
 LOSES = frozenset(Kind) - LOSE_NO_ATTEMPT
 
@@ -30,9 +41,15 @@ LOSES = frozenset(Kind) - LOSE_NO_ATTEMPT
 def wrongs(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Yield each broken rule with what breaks it."""
     job_by_id = {job.id: job for job in evidence.jobs}
+    bad = [
+        one
+        for one in evidence.attempts
+        if one.job_id in job_by_id
+        and (job_by_id[one.job_id].job_class, one.error_class) in BAD_NEIGHBOURS
+    ]
     for attempt in evidence.attempts:
         if attempt.error_class == "WorkerLost":
-            if not _was_struck(evidence, attempt, LOSES):
+            if not (_was_struck(evidence, attempt, LOSES) or _had_bad_neighbour(attempt, bad)):
                 yield LOST, _describe(attempt)
         elif attempt.outcome == "failed" and not _is_explained(
             evidence, attempt, job_by_id.get(attempt.job_id)
@@ -45,6 +62,13 @@ def _is_explained(evidence: Evidence, attempt: Attempt, job: Job | None) -> bool
     if attempt.error_class in OF_THE_DATABASE:
         return _was_struck(evidence, attempt, STRIKE_POSTGRES)
     return attempt.error_class in own | {"Interrupted"}
+
+
+def _had_bad_neighbour(attempt: Attempt, bad: list[Attempt]) -> bool:
+    return any(
+        one.started_at <= attempt.ended_at and abs(attempt.ended_at - one.ended_at) <= TOGETHER
+        for one in bad
+    )
 
 
 def _was_struck(evidence: Evidence, attempt: Attempt, kinds: frozenset[Kind]) -> bool:

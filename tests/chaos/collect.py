@@ -15,7 +15,7 @@ from jobs import conf
 from jobs.models import JobAttempt, JobStatus, ScheduleRun
 from tests.chaos import ledger
 from tests.chaos.evidence import Attempt, Claim, Evidence, Exit, Job, Run, Struck, Tick
-from tests.chaos.jobs import EFFECTS
+from tests.chaos.traced import EFFECTS
 
 # Redis keys that hold an entry somewhere on its way, and how to count what is in them.
 _ON_THE_WAY = {

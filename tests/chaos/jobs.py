@@ -1,57 +1,22 @@
-"""The job classes of a chaos run: each leaves a trace of its runs that no rollback takes back."""
+"""The sync job classes of a chaos run, and with them all: this is the module that is discovered."""
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 
-from jobs.base import BaseJob
 from jobs.errors import Cancel, Snooze
-from jobs.retry import Backoff
+from tests.chaos import async_jobs  # noqa: F401 - for every process that finds this module
+from tests.chaos.traced import Traced
 
-EFFECTS = "effects.log"
 TABLES = """
     CREATE TABLE chaos_writes (job_id uuid NOT NULL, claim int NOT NULL);
     CREATE TABLE chaos_marks (job_id uuid NOT NULL, claim int NOT NULL);
 """
 """Of atomic jobs, and of jobs that write without a transaction. No constraint hides a double."""
-
-
-class Traced(BaseJob):
-    """Note in a file when a run begins and when its work is done."""
-
-    abstract = True
-    backoff = Backoff(base=timedelta(seconds=0.2), cap=timedelta(seconds=1))
-
-    token: str = ""  # the producer's own name for this dispatch
-
-    def _perform(self) -> Any:
-        self._note("begin")
-        result = self._work()
-        self._note("end")
-        return {"claim": self._claim, "result": result}
-
-    def _work(self) -> Any:
-        raise NotImplementedError
-
-    @property
-    def _claim(self) -> int:
-        return self._running()._job.claim
-
-    def _note(self, what: str) -> None:
-        # One small append is whole or absent, whoever is killed meanwhile.
-        file = os.open(settings.CHAOS_FOLDER / EFFECTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, f"{what} {self.job_id} {self._claim}\n".encode())
-        os.close(file)
-
-    def _write_into(self, table: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"INSERT INTO {table} VALUES (%s, %s)", [self.job_id, self._claim])
 
 
 class Quick(Traced):

@@ -20,13 +20,13 @@ from django.conf import settings  # noqa: E402
 from django.db import DatabaseError, InterfaceError, connection, transaction  # noqa: E402
 
 from jobs.base import BaseJob  # noqa: E402
-from tests.chaos import jobs  # noqa: E402
+from tests.chaos import async_jobs, jobs  # noqa: E402
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Ledger  # noqa: E402
 
 Recipe = tuple[type[BaseJob], Callable[[Random], dict[str, Any]]]
 # Shares of a thousand. They take 0.19 s in the mean, so that most faults meet runners at work.
 MENU: tuple[tuple[int, Recipe], ...] = (
-    (421, (jobs.Quick, lambda rand: {})),
+    (221, (jobs.Quick, lambda rand: {})),
     (80, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
     # Longer than the grace of a stop, some longer than the lease.
     (12, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
@@ -40,8 +40,18 @@ MENU: tuple[tuple[int, Recipe], ...] = (
     (26, (jobs.Booking, lambda rand: {"failing": 1})),
     (100, (jobs.Mark, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
     (30, (jobs.Once, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.3))})),
+    (90, (async_jobs.AsyncWait, lambda rand: {"seconds": rand.uniform(0.0, 2.0)})),
+    (4, (async_jobs.AsyncWait, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
+    (50, (async_jobs.AsyncMark, lambda rand: {"seconds": rand.choice((0.0, 0.05, 0.3))})),
+    (20, (async_jobs.AsyncOnce, lambda rand: {"seconds": rand.choice((0.0, 0.3))})),
+    (20, (async_jobs.AsyncFlaky, lambda rand: {"failing": rand.choice((1, 1, 2))})),
+    (4, (async_jobs.AsyncOverlong, lambda rand: {})),
+    (8, (async_jobs.AsyncHold, lambda rand: {"seconds": rand.uniform(0.1, 1.0)})),
+    (2, (async_jobs.AsyncHold, lambda rand: {"seconds": 20.0})),
+    (2, (async_jobs.AsyncDeaf, lambda rand: {})),
 )
 LONG_SECONDS = 0.5
+OVERLONG = (jobs.Overlong, async_jobs.AsyncOverlong, async_jobs.AsyncDeaf)
 
 
 class Producer:
@@ -79,7 +89,7 @@ class Producer:
 
     def _many(self) -> None:
         job_class, params = self._order()
-        is_long = job_class is jobs.Overlong or params.get("seconds", 0.0) > LONG_SECONDS
+        is_long = job_class in OVERLONG or params.get("seconds", 0.0) > LONG_SECONDS
         most = 3 if is_long else 25
         tokens = self._draw_tokens(self.rand.randint(2, most))
         with self._unit(tokens):

@@ -21,6 +21,8 @@ JOBS = JOBS | {
     "BACKOFF_BASE": timedelta(seconds=0.2),
     "BACKOFF_CAP": timedelta(seconds=2),
     "RUNNER_MAX_JOBS": 200,
+    "ASYNC_BLOCK_LIMIT": timedelta(seconds=2),
+    "ASYNC_SLOTS": 5,
 }
 JOB_SCHEDULES = {
     "each-two-seconds": {"job": "Ticked", "every": timedelta(seconds=2), "queue": "high"},

@@ -456,6 +456,37 @@ def test_what_ends_badly_has_a_cause(rule: str, job_class: str, error_class: str
     assert rule in rules(evidence)
 
 
+@pytest.mark.parametrize(
+    ("job_class", "error_class", "ended_at", "is_explained"),
+    [
+        pytest.param("AsyncHold", "LoopHeld", 91, True, id="it held the loop"),
+        pytest.param("AsyncDeaf", "TimedOut", 91, True, id="it heard nothing"),
+        pytest.param("AsyncHold", "LoopHeld", 95, False, id="it held the loop at another time"),
+        pytest.param("AsyncOverlong", "TimedOut", 91, False, id="it heard of its timeout"),
+    ],
+)
+def test_a_bad_neighbour_explains_a_loss(
+    job_class: str, error_class: str, ended_at: float, *, is_explained: bool
+):
+    ended = {"outcome": "failed", "status": "retrying"}
+    of_bad = {"error_class": error_class, "started_at": at(88), "ended_at": at(ended_at)}
+    of_lost = {"error_class": "WorkerLost", "started_at": at(89), "ended_at": at(90)}
+
+    evidence = having(
+        jobs=(job("bad", job_class=job_class, attempt=2), job("lost", attempt=2)),
+        attempts=(
+            attempt("bad", 1, **ended, **of_bad),
+            attempt("bad", 2),
+            attempt("lost", 1, **ended, **of_lost),
+            attempt("lost", 2),
+        ),
+        runs=(begun("bad", 1), done("bad", 2), begun("lost", 1), done("lost", 2)),
+        units=(unit("bad"), unit("lost")),
+    )
+
+    assert (causes.LOST not in rules(evidence)) is is_explained
+
+
 # --- Schedules ---
 
 

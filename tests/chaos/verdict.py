@@ -15,9 +15,12 @@ TERMINAL = {"completed", "failed", "cancelled"}
 # What spends no attempt.
 FREE = {"snoozed", "given_back"}
 # An attempt that came to its job's end and was still not recorded as completed was one of these.
-CUT_SHORT = {"WorkerLost", "Interrupted", "TimedOut"}
+CUT_SHORT = {"WorkerLost", "LoopHeld", "Interrupted", "TimedOut"}
 RACE = timedelta(seconds=3)
-ATOMIC, MARKING, ONE_ATTEMPT, CANCELS_ITSELF = "Booking", "Mark", "Once", "Quitter"
+ATOMIC, CANCELS_ITSELF = "Booking", "Quitter"
+MARKING = {"Mark", "AsyncMark"}
+ONE_ATTEMPT = {"Once", "AsyncOnce"}
+LOSSES = {"WorkerLost", "LoopHeld"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,7 @@ def _failures_are_earned(case: Case) -> Iterator[str]:
         if job.status != "failed":
             continue
         attempts = case.attempts_by_job[job.id]
-        losses = sum(one.error_class == "WorkerLost" for one in attempts)
+        losses = sum(one.error_class in LOSSES for one in attempts)
         is_used_up = bool(attempts) and attempts[-1].number >= job.max_attempts
         is_lethal = losses >= case.evidence.max_losses and "workers" in job.error
         if not (is_used_up or is_lethal) or attempts[-1].outcome != "failed":
@@ -237,7 +240,7 @@ def _marks_are_recorded(case: Case) -> Iterator[str]:
     """Each attempt's own commit stands at most once, and surely where the attempt completed."""
     count = Counter(case.evidence.marks)
     for job in case.evidence.jobs:
-        if job.job_class == MARKING:
+        if job.job_class in MARKING:
             for one in case.completed(job):
                 if count[job.id, one.claim] != 1:
                     yield f"{count[job.id, one.claim]} marks: {case.describe(job)}"
@@ -250,7 +253,7 @@ def _one_attempt_runs_once(case: Case) -> Iterator[str]:
     """A job with one attempt never runs twice, unless a person had it run again."""
     for job in case.evidence.jobs:
         runs = len(case.runs_by_job[job.id])
-        if job.job_class == ONE_ATTEMPT and runs > 1 + case.retries[job.id]:
+        if job.job_class in ONE_ATTEMPT and runs > 1 + case.retries[job.id]:
             yield case.describe(job)
 
 
