@@ -7,6 +7,7 @@ import contextvars
 import os
 import socket
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -228,10 +229,37 @@ class AsyncBlock(BaseJob):
                     sum(range(10**12))
                 case "task":
                     await asyncio.create_task(self._hold())
+                case "callback":
+                    asyncio.get_running_loop().call_later(0.01, lambda: time.sleep(self.seconds))
+                    await asyncio.sleep(1)
+                case "reader":
+                    await self._read(lambda: time.sleep(self.seconds))
+                case "protocol":
+                    await self._connect(lambda: time.sleep(self.seconds))
         return {"attempt": self.attempt}
 
     async def _hold(self) -> None:
         time.sleep(self.seconds)
+
+    async def _read(self, callback: Callable[[], None]) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            asyncio.get_running_loop().add_reader(ours, callback)
+            theirs.send(b"x")
+            await asyncio.sleep(1)
+
+    async def _connect(self, callback: Callable[[], None]) -> None:
+        class Protocol(asyncio.Protocol):
+            def data_received(self, _data: bytes) -> None:
+                callback()
+
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_connection(Protocol, sock=ours)
+            theirs.send(b"x")
+            await asyncio.sleep(1)
+            transport.close()
 
 
 class AsyncKill(BaseJob):

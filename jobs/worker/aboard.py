@@ -37,7 +37,7 @@ class Ride:
 class Overdue:
     """Why the runner must be killed: one attempt's fault, by its job's id."""
 
-    job_id: str
+    job_id: str  # "": it isn't known whose
     cause: Reason | None  # None: it holds the loop
     held_seconds: float = 0.0
 
@@ -117,7 +117,8 @@ class Aboard:
         """
         settings, now = conf.current(), time.monotonic()
         if held and now - held.since >= settings.async_block_limit.total_seconds():
-            return Overdue(job_id=str(held.job_id), cause=None, held_seconds=now - held.since)
+            job_id = str(held.job_id) if held.job_id else ""
+            return Overdue(job_id=job_id, cause=None, held_seconds=now - held.since)
         for job_id, ride in self.rides.items():
             if ride.kill_at > now:
                 continue

@@ -1,4 +1,4 @@
-"""Whose step holds a runner's event loop, and since when: written at every step, read from outside.
+"""Whose code holds a runner's event loop, and since when: written at every step, read from outside.
 
 A step that never ends may hold the interpreter as well: then its own process can tell nobody. So it
 is said before the step, in memory that the supervisor shares.
@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-_LAYOUT = struct.Struct("=16sIxxxxd")  # job id, claim, since
-_SINCE = struct.Struct("=d")
-_SINCE_AT = _LAYOUT.size - _SINCE.size
+_LAYOUT = struct.Struct("=16sIxxxxdd")  # job id, claim, since; since when nobody knows whose
+_MOMENT = struct.Struct("=d")
+_MOMENTS = struct.Struct("=dd")
+_SINCE_AT, _UNKNOWN_AT = _LAYOUT.size - 16, _LAYOUT.size - 8
 SIZE_BYTES = _LAYOUT.size
 
 
@@ -22,7 +23,7 @@ SIZE_BYTES = _LAYOUT.size
 class Held:
     """A step that has begun and not ended."""
 
-    job_id: UUID
+    job_id: UUID | None  # None: the loop does something of which it isn't known whose it is
     claim: int
     since: float  # time.monotonic(), which is one clock for all processes of a machine
 
@@ -50,10 +51,18 @@ class Grip:
             os._exit(0)  # a child that the job forked came back: the attempts are its parent's
         before, self._holder = self._holder, holder
         if holder is None:
-            _SINCE.pack_into(self._memory, _SINCE_AT, 0.0)
+            _MOMENTS.pack_into(self._memory, _SINCE_AT, 0.0, time.monotonic())
         else:
-            _LAYOUT.pack_into(self._memory, 0, holder[0], holder[1], time.monotonic())
+            _LAYOUT.pack_into(self._memory, 0, holder[0], holder[1], time.monotonic(), 0.0)
         return before
+
+    def rest(self) -> None:
+        """Note that the loop waits, and nobody holds it."""
+        _MOMENT.pack_into(self._memory, _UNKNOWN_AT, 0.0)
+
+    def turn(self) -> None:
+        """Note that the loop does something again."""
+        _MOMENT.pack_into(self._memory, _UNKNOWN_AT, time.monotonic())
 
     def held(self) -> Held | None:
         """Return the step that holds the loop now; from any thread."""
@@ -66,7 +75,9 @@ class Grip:
 def read(memory: memoryview) -> Held | None:
     """Return the step that holds the loop; None where there is none, or one ends this moment."""
     first = bytes(memory[:SIZE_BYTES])
-    job_id, claim, since = _LAYOUT.unpack(first)
-    if not since or bytes(memory[:SIZE_BYTES]) != first:
+    job_id, claim, since, unknown_since = _LAYOUT.unpack(first)
+    if not (since or unknown_since) or bytes(memory[:SIZE_BYTES]) != first:
         return None
+    if not since:
+        return Held(job_id=None, claim=0, since=unknown_since)
     return Held(job_id=UUID(bytes=job_id), claim=claim, since=since)

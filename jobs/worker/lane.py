@@ -21,7 +21,7 @@ from jobs.worker.async_attempt import AsyncAttempt
 from jobs.worker.grip import Grip, Held
 from jobs.worker.hands import Hands, Seat, SpareHands
 from jobs.worker.scribe import Scribe
-from jobs.worker.steps import make_task
+from jobs.worker.steps import Loop
 from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
@@ -100,12 +100,12 @@ class Lane:
         if held.since != self._said_since:
             self._said_since = held.since
             logger.warning(
-                "Job %s holds the event loop for more than %g s, and all async jobs of its runner "
+                "%s holds the event loop for more than %g s, and all async jobs of its runner "
                 "wait: %s",
-                held.job_id,
+                f"Job {held.job_id}" if held.job_id else "A callback, it isn't known of which job,",
                 SLOW_SECONDS,
                 self._where(),
-                extra={"job_id": str(held.job_id)},
+                extra={"job_id": str(held.job_id)} if held.job_id else {},
             )
         return held
 
@@ -141,8 +141,7 @@ class Lane:
     def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop.set_task_factory(make_task)
+                self._loop = Loop(self._grip)
                 self._loop.set_default_executor(self._spare_hands)
                 self._thread.start()
             return self._loop

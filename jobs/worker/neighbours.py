@@ -26,7 +26,7 @@ class Neighbours:
     main_job_id: str = ""  # of the job in its main thread
 
     def culprit(self, *, was_killed: bool) -> str:
-        """Return for which job's fault the supervisor killed it; "" where it didn't.
+        """Return for which job's fault the supervisor killed it; "" for none that is known.
 
         Args:
             was_killed: Whether that was for the job in the main thread.
@@ -37,8 +37,10 @@ class Neighbours:
 
     def is_suspect(self, job_id: str) -> bool:
         """Whether it may have died of this job, by itself: it was executed, or none is known."""
+        if self.overdue is not None:
+            return True  # and nobody knows whose fault it was
         suspects = {self.main_job_id} - {""}
-        if self.held is not None:
+        if self.held is not None and self.held.job_id is not None:
             suspects.add(str(self.held.job_id))
         return job_id in suspects or not suspects
 
@@ -63,5 +65,10 @@ def of_neighbour(job: JobStatus, culprit_id: str) -> Failed:
 
 def describe(culprit_id: str) -> str:
     """Return why its runner was killed."""
+    if not culprit_id:
+        return (
+            "The runner was killed, since a callback held its event loop, and it isn't known of "
+            "which of the async jobs there."
+        )
     fault = "held its event loop, or did not stop"
     return f"The runner was killed, since job {culprit_id}, which ran there too, {fault}."

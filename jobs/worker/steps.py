@@ -1,16 +1,23 @@
-"""The tasks of async attempts: each knows whose it is, and notes each of its steps."""
+"""The event loop of async attempts: it knows whose each step is, and notes it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+import selectors
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar
-from typing import Any
+from contextvars import Context, ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 from jobs.models import JobStatus
 from jobs.worker.grip import Grip
 from jobs.worker.watch import Reason
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
+
+Ts = TypeVarTuple("Ts")
 
 
 class Owner:
@@ -30,55 +37,93 @@ class Owner:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.calls: dict[Future[Any], Callable[[], None]] = {}
 
+    def step(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Call this as a step of the attempt."""
+        before = self.grip.take(self.holder)
+        try:
+            return callback(*args)
+        finally:
+            self.grip.take(before)
+
 
 # Whose code runs: set for an attempt's first task, inherited by every task that it makes.
 current: ContextVar[Owner | None] = ContextVar("jobs.attempt", default=None)
 
 
-class Steps(Coroutine[Any, Any, Any]):
-    """A coroutine of an attempt; while one of its steps runs, the grip says so."""
+class Loop(asyncio.SelectorEventLoop):
+    """Calls what attempts have it call, now or later, as steps of theirs; their tasks among it.
 
-    __slots__ = ("_coroutine", "_grip", "_holder")
+    What comes to it by other ways, a protocol's methods say, is nobody's step. But the grip says
+    that the loop doesn't wait, and since when.
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], owner: Owner) -> None:
-        self._coroutine = coroutine
-        self._grip = owner.grip
-        self._holder = owner.holder
+    Args:
+        grip: Of its runner.
+    """
 
-    def send(self, value: Any) -> Any:
-        """As a coroutine's."""
-        before = self._grip.take(self._holder)
+    def __init__(self, grip: Grip) -> None:
+        super().__init__(_Selector(grip))
+        self.set_task_factory(make_task)
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As any loop's."""
+        return super().call_soon(_owned(callback, context), *args, context=context)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As any loop's."""
+        return super().call_soon_threadsafe(_owned(callback, context), *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As any loop's."""
+        return super().call_at(when, _owned(callback, context), *args, context=context)
+
+    def add_reader(self, fd: int | HasFileno, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """As any loop's."""
+        super().add_reader(fd, _owned(callback, None), *args)
+
+    def add_writer(self, fd: int | HasFileno, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """As any loop's."""
+        super().add_writer(fd, _owned(callback, None), *args)
+
+
+class _Selector(selectors.DefaultSelector):
+    def __init__(self, grip: Grip) -> None:
+        super().__init__()
+        self._grip = grip
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._grip.rest()
         try:
-            return self._coroutine.send(value)
+            return super().select(timeout)
         finally:
-            self._grip.take(before)
+            self._grip.turn()
 
-    def throw(self, *error: Any) -> Any:
-        """As a coroutine's."""
-        before = self._grip.take(self._holder)
-        try:
-            return self._coroutine.throw(*error)
-        finally:
-            self._grip.take(before)
 
-    def close(self) -> None:
-        """As a coroutine's."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._coroutine.__await__()
-
-    def __getattr__(self, name: str) -> Any:
-        # cr_frame, cr_code and their like: what a task's own stack is shown from.
-        return getattr(self._coroutine, name)
+def _owned(callback: Callable[[*Ts], Any], context: Context | None) -> Callable[[*Ts], Any]:
+    owner = current.get() if context is None else context.get(current)
+    if owner is None:
+        return callback
+    step: Any = partial(owner.step, callback)
+    return cast("Callable[[*Ts], Any]", step)
 
 
 def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
     """Make a task for whoever's code runs; the loop's task factory."""
     owner = current.get()
-    if owner is None or not asyncio.iscoroutine(coroutine):
-        return asyncio.Task(coroutine, loop=loop, **options)
-    task = asyncio.Task(Steps(coroutine, owner), loop=loop, **options)
+    if owner is not None and options.get("context") is not None:
+        options["context"].run(current.set, owner)
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    if owner is None:
+        return task
     owner.tasks.add(task)
     task.add_done_callback(owner.tasks.discard)
     return task

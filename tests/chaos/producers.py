@@ -26,7 +26,7 @@ from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Ledger  # noqa: 
 Recipe = tuple[type[BaseJob], Callable[[Random], dict[str, Any]]]
 # Shares of a thousand. They take 0.19 s in the mean, so that most faults meet runners at work.
 MENU: tuple[tuple[int, Recipe], ...] = (
-    (221, (jobs.Quick, lambda rand: {})),
+    (216, (jobs.Quick, lambda rand: {})),
     (80, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
     # Longer than the grace of a stop, some longer than the lease.
     (12, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
@@ -47,8 +47,8 @@ MENU: tuple[tuple[int, Recipe], ...] = (
     (20, (async_jobs.AsyncFlaky, lambda rand: {"failing": rand.choice((1, 1, 2))})),
     (4, (async_jobs.AsyncOverlong, lambda rand: {})),
     (8, (async_jobs.AsyncHold, lambda rand: {"seconds": rand.uniform(0.1, 1.0)})),
-    (2, (async_jobs.AsyncHold, lambda rand: {"seconds": 20.0})),
-    (2, (async_jobs.AsyncDeaf, lambda rand: {})),
+    (5, (async_jobs.AsyncHold, lambda rand: {"seconds": 20.0})),
+    (4, (async_jobs.AsyncDeaf, lambda rand: {})),
 )
 LONG_SECONDS = 0.5
 OVERLONG = (jobs.Overlong, async_jobs.AsyncOverlong, async_jobs.AsyncDeaf)

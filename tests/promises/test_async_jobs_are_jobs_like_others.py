@@ -129,6 +129,35 @@ def test_a_job_that_holds_the_loop_is_killed_and_its_neighbours_run_again(
     ) == {0}
 
 
+def test_a_callback_that_holds_the_loop_costs_its_job_the_runner(workers: Workers) -> None:
+    workers.start("default", async_block_limit=1.5)
+    [neighbour] = sleepers(1, 3.0)
+    until_all([neighbour], "started")
+
+    blocker = AsyncBlock.dispatch(seconds=60, how="callback")
+
+    wait.until_status(blocker, "completed", limit_seconds=30)
+    assert JobAttempt.objects.get(job=blocker, number=1).error_class == "LoopHeld"
+    wait.until_status(neighbour, "completed")
+    assert (neighbour.attempt, neighbour.losses) == (2, 0)
+
+
+def test_all_are_suspect_where_nobody_knows_who_holds_the_loop(workers: Workers) -> None:
+    workers.start("default", async_block_limit=1.5)
+    [neighbour] = sleepers(1, 3.0)
+    until_all([neighbour], "started")
+
+    blocker = AsyncBlock.dispatch(seconds=60, how="protocol")
+
+    wait.until_status(blocker, "completed", limit_seconds=30)
+    until_all([neighbour], "completed")
+    first = JobAttempt.objects.filter(job__in=[blocker, neighbour], number=1)
+    assert {one.error_class for one in first} == {"WorkerLost"}
+    assert all("a callback held its event loop" in one.message for one in first)
+    neighbour.refresh_from_db()
+    assert (neighbour.losses, blocker.losses) == (1, 1)
+
+
 def test_one_that_holds_the_loop_again_and_again_ends(workers: Workers) -> None:
     workers.start("default", async_block_limit=0.5, max_losses=2)
 

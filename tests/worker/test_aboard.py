@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from jobs import conf
 from jobs.worker.aboard import SHOWN, Aboard, Overdue
 from jobs.worker.grip import Held
 from jobs.worker.watch import Reason
@@ -89,3 +90,13 @@ def test_hundreds_are_counted_not_listed(aboard: Aboard) -> None:
     assert shown["async_count"] == 300
     assert shown["async_classes"] == [["AsyncSleep", 300]]
     assert len(shown["async"]) == SHOWN
+
+
+def test_a_loop_that_is_held_by_nobody_known_costs_the_runner(aboard: Aboard) -> None:
+    limit_seconds = conf.current().async_block_limit.total_seconds()
+    since = time.monotonic() - limit_seconds - 1
+
+    overdue = aboard.overdue(Held(job_id=None, claim=0, since=since))
+
+    assert overdue is not None
+    assert (overdue.job_id, overdue.cause) == ("", None)

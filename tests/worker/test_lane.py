@@ -291,7 +291,7 @@ def progress_of(job: JobStatus) -> dict[str, Any]:
 # --- Who holds the loop ---
 
 
-@pytest.mark.parametrize("how", ["sleep", "task"])
+@pytest.mark.parametrize("how", ["sleep", "task", "callback", "reader"])
 def test_a_step_that_holds_the_loop_is_seen_from_outside(
     ride: Ride, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -308,6 +308,35 @@ def test_a_step_that_holds_the_loop_is_seen_from_outside(
     assert "async_jobs.py, line" in caplog.text
     assert ride.next().job == job
     wait.until("nobody holds it", lambda: grip.read(ride.memory) is None)
+
+
+def test_a_callback_that_is_nobodys_step_is_seen_as_well(
+    ride: Ride, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = ride.begin("AsyncBlock", seconds=3, how="protocol")
+
+    held = wait.until(
+        "something holds the loop",
+        lambda: (held := grip.read(ride.memory)) and time.monotonic() - held.since > 0.5 and held,
+    )
+
+    assert held.job_id is None
+    wait.until("it is long enough to be named", ride.lane.look)
+    assert "A callback, it isn't known of which job, holds the event loop" in caplog.text
+    assert ride.next().job == job
+    wait.until("nobody holds it", lambda: grip.read(ride.memory) is None)
+
+
+def test_a_loop_that_waits_is_held_by_nobody(ride: Ride) -> None:
+    ride.begin("AsyncSleep", seconds=60)
+    wait.until("it waits", lambda: grip.read(ride.memory) is None)
+
+    # Nor is one that turns again and again, however long.
+    ride.begin("AsyncTell")
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        held = grip.read(ride.memory)
+        assert held is None or time.monotonic() - held.since < 0.4
 
 
 @pytest.mark.parametrize("in_a_thread", [False, True])
