@@ -213,6 +213,16 @@ class Statement(BaseJob):
             cursor.execute("SELECT pg_sleep(%s)", [60 if self.attempt == 1 else 0])
 
 
+class Litter(BaseJob):
+    """Leave something behind on the connection."""
+
+    what: str
+
+    def _perform(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(self.what)
+
+
 class TightCall(BaseJob):
     """Sit in one call into C that hears no signal, with a statement's backend open."""
 
