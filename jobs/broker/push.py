@@ -97,19 +97,26 @@ def push(client: Redis, entries: Sequence[Entry], *, at_head: bool = False) -> N
 
 def call(entries: Sequence[Entry], *, at_head: bool = False) -> Call:
     """Return the call that pushes `entries`, MAX_AT_ONCE of them at most."""
+    end = "head" if at_head else "tail"
+    if len(entries) == 1:  # as most are: nothing is to be grouped
+        [(job_id, name, claim, data, created_at)] = entries
+        return Call(
+            script=_PUSH,
+            keys=(keys.QUEUES, keys.queue(name), keys.wake(name), keys.entry(job_id)),
+            args=(1, keys.entry(""), end, name, 1, claim, rq_time(created_at), 1, data),
+        )
     queues = list(dict.fromkeys([entry.queue for entry in entries]))
     numbers = {queue: number for number, queue in enumerate(queues, start=1)}
     key_list = [keys.QUEUES]
-    args: list[Value] = [len(queues), keys.entry(""), "head" if at_head else "tail", *queues]
+    args: list[Value] = [len(queues), keys.entry(""), end, *queues]
     for queue in queues:
         key_list += (keys.queue(queue), keys.wake(queue))
     # What is alike is said once: a thousand of one dispatch_many are.
     for (queue, claim, created_at), run in groupby(entries, key=_ALIKE):
-        data = []
-        for entry in run:
-            key_list.append(keys.entry(entry.job_id))
-            data.append(entry.data)
-        args += (numbers[queue], claim, rq_time(created_at), len(data), *data)
+        alike = list(run)
+        key_list += [keys.entry(entry.job_id) for entry in alike]
+        args += (numbers[queue], claim, rq_time(created_at), len(alike))
+        args += [entry.data for entry in alike]
     return Call(script=_PUSH, keys=key_list, args=args)
 
 
