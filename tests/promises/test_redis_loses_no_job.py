@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
 from redis import Redis
 
 from jobs.broker import claim, keys
@@ -11,6 +10,7 @@ from jobs.maintenance import relay
 from jobs.models import JobAttempt, JobStatus
 from tests import wait
 from tests.jobs import Echo
+from tests.make import make_worker
 from tests.servers import OwnRedis
 from tests.workers import Workers
 
@@ -117,15 +117,16 @@ def test_a_worker_that_starts_while_redis_is_down_works_once_it_is_back(
 def test_an_id_that_was_taken_out_of_its_list_comes_back(workers: Workers, redis: Redis):
     first, taken_out = dispatch(2)
     relay.push_lost()  # the relay has seen this Redis whole
-    with transaction.atomic():
-        # The only runner hangs before the start of the first: the queue isn't out of work.
-        JobStatus.objects.select_for_update().get(id=first.id)
-        worker = workers.start("default", heartbeat=0.5, lost_after=1.0)
-        wait.until("the claim", lambda: str(first.id) in claim.held(redis, worker.row.id))
+    # Another worker has claimed the first, and not started it: the queue isn't out of work.
+    holder = make_worker()
+    claim.take(redis, ["default"], holder.id, count=1)
+    assert list(claim.held(redis, holder.id)) == [str(first.id)]
+    assert redis.lrem(keys.queue("default"), 0, str(taken_out.id)) == 1
 
-        assert redis.lrem(keys.queue("default"), 0, str(taken_out.id)) == 1
+    workers.start("high", lease=120.0, heartbeat=0.5, lost_after=1.0)  # does the duties
 
-        wait.until("the id back", lambda: redis.llen(keys.queue("default")) == 1)
-
+    wait.until("the id back", lambda: redis.llen(keys.queue("default")) == 1)
+    claim.put_back(redis, holder.id, [str(first.id)])
+    workers.start("default")
     wait.until("all completed", all_completed)
     assert_each_ran_once([first, taken_out])
