@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from jobs.broker import client
+from jobs.broker import claim, client
 from jobs.broker import lost as broker_lost
 from jobs.dispatch import outbox
 from jobs.models import JobAttempt, JobStatus
@@ -179,8 +179,9 @@ def test_what_another_runner_has_claimed_stays_with_it(workers: Workers) -> None
         wait.until_status(running, "failed", limit_seconds=15)
         # The keeper beats, and so tells of the next runner, when it is done with the death.
         wait.until("its successor", lambda: dying not in worker.runners())
-        # Had the claim been put back, the successor would wait for the lock as well.
+        # Had the claim been put back, the successor would have passed over the row, and let go.
         wait.until_status(Echo.dispatch(value="by the successor"), "completed")
+        assert str(claimed.id) in claim.held(client.for_work(), worker.row.id)
     wait.until_status(claimed, "completed")
     assert JobAttempt.objects.filter(job=claimed).count() == 1
 
