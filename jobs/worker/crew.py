@@ -62,7 +62,6 @@ class Crew:
         self._code: int | None = None  # set when it is over
         self._is_orphaned = False  # the mother has died
         self._report_at = 0.0  # time.monotonic(): not before
-        self._is_report_due = False
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
@@ -103,8 +102,6 @@ class Crew:
 
     def _seconds_to_next(self) -> float:
         moments = self._nursery.next_at(may_fork=self._worker_id is not None)
-        if self._is_report_due:
-            moments.append(self._report_at)
         end_at = self._stop.next_at if self._stop.has_begun else self._own_end.next_at
         if end_at is not None:
             moments.append(end_at)
@@ -308,9 +305,8 @@ class Crew:
     def _report(self) -> None:
         """Let the keeper know what the runners do; it asks every few seconds."""
         if time.monotonic() < self._report_at:
-            self._is_report_due = True
             return
-        self._report_at, self._is_report_due = time.monotonic() + REPORT_SECONDS, False
+        self._report_at = time.monotonic() + REPORT_SECONDS
         self._keeper.runners = [slot.describe() for slot in self._slots]
         self._keeper.running = {one for slot in self._slots for one in slot.running_claims()}
         self._keeper.announced = self._nursery.announced()
