@@ -24,9 +24,9 @@ SAMPLES_A_SECOND = 200
 TOP = 15
 # The first that stands in a stack says what kind of thread it is.
 KINDS = {
-    "jobs/worker/clerk.py": "a runner's clerk",
-    "jobs/worker/guard.py": "a runner's guard",
-    "jobs/worker/runner.py": "runners",
+    "jobs/runner/clerk.py": "a runner's clerk",
+    "jobs/runner/guard.py": "a runner's guard",
+    "jobs/runner/entry.py": "runners",
     "jobs/worker/keeper.py": "the supervisor's keeper",
     "jobs/maintenance/": "duties",
     "jobs/worker/": "the supervisor",

@@ -20,8 +20,8 @@ from jobs.models import JobStatus
 from jobs.params import ParamsSchema
 from jobs.retention import Retention
 from jobs.retry import Backoff, BackoffFunction
+from jobs.runner.context import Context
 from jobs.spec import JobSpec
-from jobs.worker.context import Context
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)

@@ -11,8 +11,8 @@ from typing import Any
 
 from jobs import conf
 from jobs.processes import channel
-from jobs.worker.grip import Held
-from jobs.worker.watch import REPEAT_SECONDS, Reason
+from jobs.runner.lane.grip import Held
+from jobs.runner.watch import REPEAT_SECONDS, Reason
 
 LOOK_SECONDS = 0.5
 SHOWN = 10  # of a runner's async jobs, in the worker's row

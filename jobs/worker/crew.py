@@ -13,6 +13,7 @@ from uuid import UUID
 
 from jobs.processes import channel
 from jobs.processes.mother import Mother
+from jobs.runner.watch import Reason
 from jobs.worker import anew, losses
 from jobs.worker.ears import Ears
 from jobs.worker.inbox import Inbox
@@ -24,7 +25,6 @@ from jobs.worker.ration import Ration
 from jobs.worker.registration import Identity
 from jobs.worker.slot import Slot
 from jobs.worker.stop import Stop
-from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
 

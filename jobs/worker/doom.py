@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from jobs import conf
-from jobs.worker.seen import Attempt, Seen
-from jobs.worker.watch import Reason
+from jobs.runner.seen import Attempt, Seen
+from jobs.runner.watch import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

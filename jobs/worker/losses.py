@@ -19,13 +19,14 @@ from jobs.lifecycle.settle import Settled, settle
 from jobs.models import JobStatus
 from jobs.models.job_status import job_ids
 from jobs.processes.outage import first_line, is_postgresql_away
+from jobs.runner import plain
+from jobs.runner.seen import Attempt, Seen
+from jobs.runner.session import application_name
+from jobs.runner.watch import Reason
 from jobs.statuses import Status
-from jobs.worker import neighbours, plain, registration
+from jobs.worker import neighbours, registration
 from jobs.worker.neighbours import Neighbours
-from jobs.worker.seen import Attempt, Seen
-from jobs.worker.session import application_name
 from jobs.worker.slot import Slot
-from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
 

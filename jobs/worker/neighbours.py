@@ -10,9 +10,9 @@ from jobs.errors import LoopHeld, WorkerLost
 from jobs.lifecycle import verdict
 from jobs.lifecycle.outcomes import Failed
 from jobs.models import JobStatus
+from jobs.runner.lane.grip import Held
+from jobs.runner.watch import Reason
 from jobs.worker.aboard import Overdue, Ride
-from jobs.worker.grip import Held
-from jobs.worker.watch import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.processes import channel
-from jobs.worker import grip
+from jobs.runner.board import Board
+from jobs.runner.lane import grip
+from jobs.runner.lane.grip import Held
+from jobs.runner.seen import NOTHING, Attempt, Seen
+from jobs.runner.watch import Reason
 from jobs.worker.aboard import Aboard, Overdue, Ride
-from jobs.worker.board import Board
 from jobs.worker.doom import Doom, late
-from jobs.worker.grip import Held
-from jobs.worker.seen import NOTHING, Attempt, Seen
-from jobs.worker.watch import Reason
 
 # A runner whose end of the channel is closed is dead, and reported, within milliseconds.
 CUT_OFF_SECONDS = 1.0

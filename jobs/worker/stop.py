@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from jobs import conf
+from jobs.runner.watch import Reason
 from jobs.worker.slot import Slot
-from jobs.worker.watch import Reason
 
 logger = logging.getLogger("jobs.worker")
 

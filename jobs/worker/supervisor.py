@@ -16,10 +16,11 @@ from rq.worker.base import DequeueStrategy
 from jobs.maintenance import duties
 from jobs.processes import mother
 from jobs.processes.mother import Entry, Mother
-from jobs.worker import anew, crew, registration, runner
+from jobs.runner import entry
+from jobs.worker import anew, crew, registration
 from jobs.worker.options import Options
 
-ENTRIES: Mapping[str, Entry] = {"runner": runner.main, "duties": duties.main}
+ENTRIES: Mapping[str, Entry] = {"runner": entry.main, "duties": duties.main}
 
 
 class Supervisor(Worker):

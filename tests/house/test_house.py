@@ -25,8 +25,8 @@ STATUS_WRITERS = {
 }
 # The loops that must outlive one bad item, and where an author's own code is asked.
 BROAD_CATCHERS = {
-    "jobs/worker/run.py",
-    "jobs/worker/async_attempt.py",
+    "jobs/runner/run.py",
+    "jobs/runner/lane/async_attempt.py",
     "jobs/processes/mother.py",
     "jobs/lifecycle/verdict.py",
     "jobs/maintenance/duties.py",
@@ -43,7 +43,7 @@ SECOND_WORDS = {
 HOST_CLOCK_READERS = {
     "jobs/broker/registries.py",  # what rq's dashboard shows, and rq's own expiry of it
     "jobs/dispatch/create.py",  # bounds a run_at at ten years
-    "jobs/worker/context.py",  # shown beside a progress
+    "jobs/runner/context.py",  # shown beside a progress
     "jobs/worker/keeper.py",  # what rq's dashboard shows of a worker
     "jobs/worker/slot.py",  # shown beside a runner
     "jobs/worker/aboard.py",  # likewise

@@ -87,8 +87,9 @@ def test_what_waits_for_room_costs_redis_little(workers: Workers, redis: Redis) 
     time.sleep(2.0)  # what is done meanwhile is the measure
 
     # Nothing is claimed and put back; each look is a round trip of some commands, four a second.
+    # The duties look too; a loop without a pause makes thousands.
     assert scripts_run(redis) - scripts_before < 20
-    assert commands_run(redis) - commands_before < 200
+    assert commands_run(redis) - commands_before < 600
 
 
 def scripts_run(redis: Redis) -> int:

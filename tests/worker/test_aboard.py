@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from jobs import conf
+from jobs.runner.lane.grip import Held
+from jobs.runner.watch import Reason
 from jobs.worker.aboard import SHOWN, Aboard, Overdue
-from jobs.worker.grip import Held
-from jobs.worker.watch import Reason
 
 FIRST, SECOND = (str(UUID(int=number)) for number in (1, 2))
 

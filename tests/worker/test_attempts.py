@@ -42,7 +42,7 @@ def test_a_job_that_fails_twice_shows_three_attempts_and_waits_by_its_policy(
     for attempt, longest in ((first, 0.2), (second, 0.4)):
         assert "ConnectionError: no answer on attempt" in attempt.traceback
         assert "tests/jobs.py" in attempt.traceback
-        assert "jobs/worker" not in attempt.traceback
+        assert "jobs/runner" not in attempt.traceback
         assert timedelta(0) <= attempt.due_at - attempt.ended_at <= timedelta(seconds=longest)
     assert second.started_at >= first.due_at
     assert third.started_at >= second.due_at

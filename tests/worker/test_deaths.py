@@ -13,8 +13,8 @@ from redis import Redis
 from jobs.broker import claim, client, keys
 from jobs.lifecycle import control, start
 from jobs.models import JobAttempt
+from jobs.runner.seen import Seen
 from jobs.worker import losses
-from jobs.worker.seen import Seen
 from tests import jobs, wait
 from tests.make import make_worker
 from tests.workers import Worker, Workers

@@ -51,7 +51,7 @@ def test_a_worker_imports_nothing_that_serves_pages(workers: Workers) -> None:
 
     job = wait.until_status(jobs.TellModules.dispatch(), "completed")
 
-    assert "jobs.worker.runner" in job.result
+    assert "jobs.runner.entry" in job.result
     assert [name for name in OF_THE_WEB if name in job.result] == []
 
 

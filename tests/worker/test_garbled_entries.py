@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from jobs.broker import keys
-from jobs.worker import plain
+from jobs.runner import plain
 
 pytestmark = [pytest.mark.redis]
 

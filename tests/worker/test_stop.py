@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 
 from jobs.processes import channel
-from jobs.worker.board import Board
+from jobs.runner.board import Board
+from jobs.runner.seen import Attempt
+from jobs.runner.watch import Reason
 from jobs.worker.doom import Doom
-from jobs.worker.seen import Attempt
 from jobs.worker.slot import Slot
 from jobs.worker.stop import Stop
-from jobs.worker.watch import Reason
 
 NOBODY = 2**30  # no process has such an id
 
