@@ -130,7 +130,7 @@ def test_an_end_that_came_too_late_moves_nothing_and_lets_the_next_begin(
     worker: JobWorker, path: str
 ) -> None:
     job, waiting = make_job(status="started", claim=5), make_job()
-    late = Settlement(job_id=job.id, claim=4, outcome=Completed(result=1))
+    late = Settlement(job_id=job.id, claim=4, outcome=Completed(result=1, text="1"))
 
     settled, told = turn([late], [waiting.id], worker_id=worker.id)
 
