@@ -1,4 +1,4 @@
-"""One that ends and one that begins: without what many need, at half the price."""
+"""One that ends and one that begins: a statement without what only many need."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from jobs.runner.lane import grip
 from jobs.runner.seen import Attempt, Seen
 
+# Places are counted in words of eight bytes, but for _GRIP, _TEXT_AT, _BATCHES_AT and _..._BYTES.
 # The head: whole numbers, then moments by time.monotonic(), which is the machine's; then who holds
 # the event loop (grip.py).
 _SERIAL, _CLAIM, _RETURNED, _CLERK_RETURNED = range(4)

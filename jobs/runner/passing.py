@@ -38,7 +38,7 @@ class Passing:
         self._others_wait = False  # async jobs stood in the queues at the last look
         self._is_async_by_id: dict[str, bool] = {}  # of what was seen at the last look
         # Registered before any runner was forked.
-        self._is_possible = any(spec.is_async for spec in registry.specs())
+        self._is_possible = bool(registry.async_names())
 
     def is_called_for(self, count: int, *, room: int) -> bool:
         """Whether the next claim is to be made here.

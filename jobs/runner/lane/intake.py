@@ -42,7 +42,7 @@ class Intake:
         self._queues = queues
         self.say = say
         # Registered before any runner was forked.
-        self.is_possible = any(spec.is_async for spec in registry.specs())
+        self.is_possible = bool(registry.async_names())
         self._unreturned: list[str] = []  # claimed ids to put back when Redis answers
 
     def take(self, room: int) -> list[JobStatus]:
