@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from jobs.runner.orders import described
+from jobs.runner.orders import SAID_AT_ONCE, described
 from jobs.runner.run import Ran
 
 # How often they are tried again.
@@ -51,12 +51,14 @@ class Kept:
             self._rans += new
         if new:
             jobs = [{**described(ran.job), "timeout_seconds": _NEVER_SECONDS} for ran in new]
-            self._say(say="entered", jobs=jobs)
+            for at in range(0, len(jobs), SAID_AT_ONCE):
+                self._say(say="entered", jobs=jobs[at : at + SAID_AT_ONCE])
             self.bell.set()
 
     def let_go(self, rans: Sequence[Ran]) -> None:
         """Forget these: their rows say how they ended, or have moved on."""
         with self._lock:
             self._rans = [ran for ran in self._rans if ran not in rans]
-        if rans:
-            self._say(say="left", ids=[str(ran.job.id) for ran in rans])
+        ids = [str(ran.job.id) for ran in rans]
+        for at in range(0, len(ids), SAID_AT_ONCE):
+            self._say(say="left", ids=ids[at : at + SAID_AT_ONCE])

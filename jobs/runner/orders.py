@@ -11,6 +11,9 @@ from jobs.models import JobStatus
 from jobs.processes import channel
 from jobs.runner.seen import Attempt
 
+# Jobs in a message to the supervisor, which has a bound (channel.py).
+SAID_AT_ONCE = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:

@@ -20,7 +20,7 @@ from jobs.runner.lane.grip import Grip
 from jobs.runner.lane.intake import Intake
 from jobs.runner.lane.lane import Lane
 from jobs.runner.ledger import Ledger
-from jobs.runner.orders import Orders, described
+from jobs.runner.orders import SAID_AT_ONCE, Orders, described
 from jobs.runner.run import Ran
 
 logger = logging.getLogger("jobs.worker")
@@ -30,7 +30,6 @@ LOOK_SECONDS = 0.1
 # What has run for so long is told of; a shorter attempt is told of once, at its end.
 TOLD_AFTER_SECONDS = 0.05
 SETTLED_AT_ONCE = 200
-SAID_AT_ONCE = 100  # jobs in a message to the supervisor, which has a bound
 OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
 
 
