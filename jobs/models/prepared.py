@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 # What the server says of a statement it no longer has (a job may have said DISCARD ALL), or whose
 # columns a migration has changed.
 _FORGOTTEN = frozenset({"26000", "0A000"})
+# Another process has prepared it in this session, which a pooler then handed on to us.
+_THERE = "42P05"
 
 # A plan that is kept is one for any table. It would be made for an empty one, and be a scan of all
 # of it when a thousand times as many rows stand there.
@@ -63,9 +66,11 @@ def execute(
     try:
         cursor.execute(_call(connection.connection, text, types, plan), values)
     except DatabaseError as error:
-        if getattr(error.__cause__, "pgcode", None) not in _FORGOTTEN:
+        code = getattr(error.__cause__, "pgcode", None)
+        if code in _FORGOTTEN:
+            _calls.pop(connection.connection, None)
+        elif code != _THERE:
             raise
-        _calls.pop(connection.connection, None)
         cursor.execute(_call(connection.connection, text, types, plan), values)
 
 
@@ -81,7 +86,9 @@ def _call(connection: Any, text: str, types: Mapping[str, str], plan: str) -> st
     calls = _calls.setdefault(connection, {})
     if text in calls:
         return calls[text]
-    name = f"jobs_{next(_numbers)}"
+    # With a digest: another process' statement of the same name is the same statement.
+    digest = hashlib.sha1(f"{text}{types}".encode(), usedforsecurity=False).hexdigest()[:12]
+    name = f"jobs_{next(_numbers)}_{digest}"
     number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
     body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
     given = ", ".join(f"%({name})s" for name in types)

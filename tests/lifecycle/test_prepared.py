@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,28 @@ def test_what_the_server_has_forgotten_is_prepared_anew() -> None:
     assert ask() == [(3, 0)]
     assert ask() == [(3, 0)]
     assert on_the_server() == 1
+
+
+def test_what_another_process_has_left_on_the_server_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A pooler hands a server's session on, with what was prepared in it.
+    ask()
+    prepared._calls.pop(connection.connection)
+    monkeypatch.setattr(prepared, "_numbers", itertools.count(next(prepared._numbers) - 1))
+
+    assert ask() == [(3, 0)]
+    assert on_the_server() == 1
+
+
+def test_another_statement_of_another_process_is_not_taken_for_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask()
+    prepared._calls.pop(connection.connection)
+    monkeypatch.setattr(prepared, "_numbers", itertools.count(next(prepared._numbers) - 1))
+
+    assert ask(text=TEXT.replace("+", "-")) == [(-1, 0)]
 
 
 def test_a_migration_of_its_columns_is_survived() -> None:
