@@ -71,7 +71,9 @@ def execute(
             _calls.pop(connection.connection, None)
         elif code != _THERE:
             raise
-        cursor.execute(_call(connection.connection, text, types, plan), values)
+        # In full, which no session can refuse: behind a pooler that nobody has declared the next
+        # one may not be this one.
+        cursor.execute(text, values)
 
 
 def _is_seldom(connection: Any, text: str, after_uses: int) -> bool:

@@ -92,6 +92,20 @@ def test_another_statement_of_another_process_is_not_taken_for_ours(
     assert ask(text=TEXT.replace("+", "-")) == [(-1, 0)]
 
 
+def test_a_pooler_that_nobody_has_declared_refuses_no_call() -> None:
+    # Each call meets a session that knows nothing of the one before, or has been prepared already.
+    def another_session(execute: Any, sql: str, *rest: Any) -> Any:
+        if "EXECUTE" in sql:
+            with connection.connection.cursor() as raw:
+                raw.execute("DEALLOCATE ALL")
+                if sql.startswith("PREPARE"):
+                    raw.execute(sql.split("; ", maxsplit=1)[0])
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(another_session):
+        assert [ask(number) for number in range(6)] == [[(number + 2, 0)] for number in range(6)]
+
+
 def test_a_migration_of_its_columns_is_survived() -> None:
     text = "SELECT %(one)s, %(other)s, text FROM kept"
     ask(text=text)
