@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,11 @@ from jobs import conf
 # Each connection's own; gone with it. Of text -> call, and of text -> how often it went unprepared.
 _calls: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 _uses: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
-_numbers = itertools.count(1)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
-# What the server says of a statement it no longer has (a job may have said DISCARD ALL), or whose
-# columns a migration has changed.
-_FORGOTTEN = frozenset({"26000", "0A000"})
+# What the server says of a statement it no longer has (a job may have said DISCARD ALL), and of one
+# whose columns a migration has changed.
+_FORGOTTEN, _OUTDATED = "26000", "0A000"
 # Another process has prepared it in this session, which a pooler then handed on to us.
 _THERE = "42P05"
 
@@ -67,10 +66,13 @@ def execute(
         cursor.execute(_call(connection.connection, text, types, plan), values)
     except DatabaseError as error:
         code = getattr(error.__cause__, "pgcode", None)
-        if code in _FORGOTTEN:
-            _calls.pop(connection.connection, None)
-        elif code != _THERE:
+        if code not in {_FORGOTTEN, _OUTDATED, _THERE}:
             raise
+        if code != _THERE:
+            _calls.pop(connection.connection, None)
+        if code == _OUTDATED:
+            with contextlib.suppress(DatabaseError):  # in another session, behind a pooler
+                cursor.execute(f"DEALLOCATE {_name(text, types)}")
         # In full, which no session can refuse: behind a pooler that nobody has declared the next
         # one may not be this one.
         cursor.execute(text, values)
@@ -88,11 +90,15 @@ def _call(connection: Any, text: str, types: Mapping[str, str], plan: str) -> st
     calls = _calls.setdefault(connection, {})
     if text in calls:
         return calls[text]
-    # With a digest: another process' statement of the same name is the same statement.
-    digest = hashlib.sha1(f"{text}{types}".encode(), usedforsecurity=False).hexdigest()[:12]
-    name = f"jobs_{next(_numbers)}_{digest}"
+    name = _name(text, types)
     number_by_name = {name: f"${number}" for number, name in enumerate(types, start=1)}
     body = _PARAMETER.sub(lambda match: number_by_name[match[1]], text)
     given = ", ".join(f"%({name})s" for name in types)
     calls[text] = f"{plan}EXECUTE {name} ({given})"
     return f"PREPARE {name} ({', '.join(types.values())}) AS {body}; {calls[text]}"
+
+
+def _name(text: str, types: Mapping[str, str]) -> str:
+    # A digest: another process' statement of the same name is the same statement.
+    digest = hashlib.sha1(f"{text}{types}".encode(), usedforsecurity=False).hexdigest()
+    return f"jobs_{digest[:16]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,24 +69,18 @@ def test_what_the_server_has_forgotten_is_prepared_anew() -> None:
     assert on_the_server() == 1
 
 
-def test_what_another_process_has_left_on_the_server_is_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_another_process_has_left_on_the_server_is_used() -> None:
     # A pooler hands a server's session on, with what was prepared in it.
     ask()
     prepared._calls.pop(connection.connection)
-    monkeypatch.setattr(prepared, "_numbers", itertools.count(next(prepared._numbers) - 1))
 
     assert ask() == [(3, 0)]
     assert on_the_server() == 1
 
 
-def test_another_statement_of_another_process_is_not_taken_for_ours(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_another_statement_of_another_process_is_not_taken_for_ours() -> None:
     ask()
     prepared._calls.pop(connection.connection)
-    monkeypatch.setattr(prepared, "_numbers", itertools.count(next(prepared._numbers) - 1))
 
     assert ask(text=TEXT.replace("+", "-")) == [(-1, 0)]
 
@@ -114,6 +107,10 @@ def test_a_migration_of_its_columns_is_survived() -> None:
         cursor.execute("INSERT INTO kept VALUES (1, 5)")
 
     assert ask(text=text) == [(1, 2, 5)]
+    with CaptureQueriesContext(connection) as queries:
+        ask(text=text)
+        ask(text=text)
+    assert len(queries) == 2  # prepared anew: nothing is refused any more
 
 
 def test_an_error_is_the_callers_and_what_was_prepared_stays() -> None:
