@@ -50,7 +50,8 @@ class Kept:
             new = [ran for ran in rans if ran not in self._rans]
             self._rans += new
         if new:
-            jobs = [{**described(ran.job), "timeout_seconds": _NEVER_SECONDS} for ran in new]
+            over = {"timeout_seconds": _NEVER_SECONDS, "is_over": True}
+            jobs = [{**described(ran.job), **over} for ran in new]
             for at in range(0, len(jobs), SAID_AT_ONCE):
                 self._say(say="entered", jobs=jobs[at : at + SAID_AT_ONCE])
             self.bell.set()

@@ -22,7 +22,9 @@ SHOWN = 10  # of a runner's async jobs, in the worker's row
 class Ride:
     """One attempt on the runner's event loop."""
 
-    job: dict[str, Any]  # as it was told of: job_id, claim, job_class, attempt, timeout_seconds
+    # As it was told of: job_id, claim, job_class, attempt, timeout_seconds; is_over where it has
+    # ended, and only its row is still to say so.
+    job: dict[str, Any]
     started_at: str
     kill_at: float  # time.monotonic(): after this its runner is killed
     cause: Reason = Reason.TIMEOUT  # why
@@ -96,6 +98,8 @@ class Aboard:
         """Note that an attempt is to stop; return what the runner is to be told of it."""
         if ride.cause is reason:
             return None
+        if reason is Reason.CANCEL and ride.job.get("is_over"):
+            return None  # too late: killing its runner for it would only lose how it ended
         ride.cause = reason
         ride.kill_at = time.monotonic() + conf.current().kill_after.total_seconds()
         return {"say": "stop async", "reason": str(reason), **ride.describe()}

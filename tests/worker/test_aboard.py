@@ -100,3 +100,15 @@ def test_a_loop_that_is_held_by_nobody_known_costs_the_runner(aboard: Aboard) ->
 
     assert overdue is not None
     assert (overdue.job_id, overdue.cause) == ("", None)
+
+
+def test_one_that_has_ended_is_not_killed_by_a_cancel_only_by_the_workers_end() -> None:
+    aboard = Aboard()
+    aboard.enter([told(FIRST) | {"is_over": True}])  # its row is held by somebody
+    ride = aboard.rides[FIRST]
+    before = ride.kill_at
+
+    assert aboard.stop(ride, Reason.CANCEL) is None
+    assert ride.kill_at == before
+    assert aboard.stop(ride, Reason.INTERRUPT) is not None
+    assert ride.cause is Reason.INTERRUPT
