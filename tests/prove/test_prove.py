@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from pathlib import Path
@@ -166,7 +167,11 @@ def test_an_interrupted_run_leaves_no_process_and_no_folder(project: Project) ->
 
 
 def command_lines() -> list[list[str]]:
-    return [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    lines = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended; a zombie is one too
+            lines.append(process.cmdline())
+    return lines
 
 
 @pytest.mark.parametrize(
