@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import connection
 
+from jobs import registry
 from jobs.base import BaseJob
 from jobs.lifecycle.outcomes import Cancelled, Completed, Failed, GivenBack, Outcome, Snoozed
 from jobs.models import JobStatus
@@ -374,7 +375,7 @@ async def fetch_rates(day: date) -> dict[str, float]:
     return {"EUR": 1.0, "CHF": 0.9 + day.day / 1000}
 
 
-def test_the_docs_example_runs(ride: Ride) -> None:
+def test_the_docs_example_runs(ride: Ride, request: pytest.FixtureRequest) -> None:
     page = (Path(settings.BASE_DIR) / "docs" / "job-classes.md").read_text()
     section = page[page.index("## Async jobs") : page.index("## Testing")]
     [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
@@ -387,6 +388,7 @@ def test_the_docs_example_runs(ride: Ride) -> None:
         "fetch_rates": fetch_rates,
     }
     exec(code, scope)  # noqa: S102
+    request.addfinalizer(lambda: registry._spec_by_name.pop("FetchRates"))
 
     assert ride.outcome_of("FetchRates", day="2026-11-24") == Completed(result=2)
     assert Rate.kept == [(date(2026, 11, 24), "EUR", 1.0), (date(2026, 11, 24), "CHF", 0.924)]
