@@ -72,7 +72,7 @@ class Conf:
 
 MAX_ASYNC_SLOTS = 10_000
 
-# A batch is told to the supervisor in one packet, and a killed worker repeats what it held.
+# A batch has its place on the runner's board, and a killed worker repeats what it held.
 _MOST = {"BATCH_SIZE": 64, "ASYNC_SLOTS": MAX_ASYNC_SLOTS}
 
 KEYS = frozenset(field.name.upper() for field in fields(Conf)) - {"QUEUES"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -24,7 +23,6 @@ MAX_ODD = 10_000
 _SAID = 5  # of the entries that were put aside, in the log
 
 # What rq takes for an id; anything longer was put there to do harm.
-_ENTRY_ID = re.compile(rb"[A-Za-z0-9_-]{1,200}")
 _ID = "local function is_id(text) return #text <= 200 and text:find('^[%w_-]+$') end\n"
 
 # One script, so that no death of the taker leaves an id in neither place. A token stays in the
@@ -266,7 +264,7 @@ def held(client: Redis, worker_id: UUID) -> Mapping[str, str]:
     Drops what nobody can have claimed: `take` records ids only.
     """
     claims = cast("dict[bytes, bytes]", client.hgetall(keys.claims(worker_id)))
-    odd = [entry for entry in claims if not _ENTRY_ID.fullmatch(entry)]
+    odd = [entry for entry in claims if not keys.is_entry_id(entry.decode(errors="replace"))]
     if odd:
         client.hdel(keys.claims(worker_id), *odd)
         logger.error("Claims of worker %s that are no ids were dropped: %.200r", worker_id, odd)

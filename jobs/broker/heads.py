@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -46,8 +45,6 @@ if #taken > 0 and redis.call('EXISTS', KEYS[2]) == 1 then
 end
 return taken
 """)
-# What rq takes for an id.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 # A window is looked for again so much further down: others may have pushed to the head meanwhile.
 _SLACK = 100
 
@@ -71,7 +68,7 @@ def peek(client: Redis, queues: Sequence[str], *, count: int) -> Heads | None:
 def windows(client: Redis, queues: Sequence[str], *, count: int) -> list[Heads]:
     """Return up to `count` ids at the head of each of `queues`; what can be no id is left out."""
     return [
-        Heads(queue=queue, ids=[one for one in ids if _ID.fullmatch(one)])
+        Heads(queue=queue, ids=[one for one in ids if keys.is_entry_id(one)])
         for queue, ids in zip(queues, _ranges(client, queues, count), strict=True)
     ]
 

@@ -13,6 +13,7 @@ PROBE = "jobs:probe"  # stands for a millisecond: does Redis take writes?
 SUSPENDED = f"{RQ}:suspended"
 EXECUTION = f"{RQ}:execution:"  # before "<id>:<claim>"
 ODD = "jobs:poison:entries"  # a list: what stood in a queue and can be nobody's id
+_ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 def queue(name: str) -> str:
@@ -99,6 +100,11 @@ def commands(worker_name: str) -> str:
 def poison(key: str) -> str:
     """Where what lay under one of our keys is put, when it isn't of the key's type."""
     return f"jobs:poison:{key}"
+
+
+def is_entry_id(text: str) -> bool:
+    """Whether `text` is what rq takes for a job's id; the script in claim.py asks the same."""
+    return _ENTRY_ID.fullmatch(text) is not None
 
 
 # What each key of the house holds. rq has further keys below a job's and a worker's.

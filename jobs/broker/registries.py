@@ -132,9 +132,9 @@ def end(ended: Sequence[Ended], *, worker_name: str, worker_id: UUID | None) -> 
     )
 
 
-def _moment(value: datetime) -> datetime | str:
+def _moment(at: datetime) -> datetime | str:
     # As JSON has a moment of UTC, rq has it.
-    return value if value.tzinfo is UTC else rq_time(value.astimezone(UTC))
+    return at if at.tzinfo is UTC else rq_time(at.astimezone(UTC))
 
 
 # Given back: the push that follows writes the entry anew. Of others rq has no word: a job that

@@ -89,7 +89,7 @@ def _failed(row: Row, error: DatabaseError, *, wait: bool) -> list[Settled]:
         if not refusals.is_of_a_row(fault):
             raise
         said = refusals.words(fault)
-        logger.error("Job %s: it stays started, no end is accepted: %s", row.job_id, said)  # noqa: TRY400 - at each try
+        logger.error("Job %s: it stays started, no end is accepted: %s", row.job_id, said)  # noqa: TRY400 - its words say all
         return []
 
 

@@ -36,9 +36,9 @@ def _has_plainly_completed(settlement: Settlement) -> bool:
 def turn(
     settlements: Sequence[Settlement], job_ids: Sequence[UUID], *, worker_id: UUID, room: int
 ) -> tuple[list[Settled], list[JobStatus]]:
-    """Settle and start what `is_for` says this is for: both or neither; wait for no row.
+    """Settle and start what `is_for` says this is for, in one commit; wait for no row.
 
-    Run it in autocommit. Why one that isn't returned has not moved the statements for many can say.
+    Run it in autocommit. Either may move alone; why the other hasn't, the statements for many say.
     """
     given = {**_NOTHING, "worker_id": str(worker_id), "is_open": room > 0}
     given["async_classes"] = registry.async_names()

@@ -20,7 +20,7 @@ from jobs.models import clock, locking, prepared, refusals
 def turn(
     settlements: Sequence[Settlement], job_ids: Sequence[UUID], *, worker_id: UUID, room: int = 0
 ) -> tuple[list[Settled], Beginning]:
-    """Settle `settlements` and start the batchable prefix of `job_ids`: both or neither.
+    """Settle `settlements` and start the batchable prefix of `job_ids`: in one commit.
 
     Run it in autocommit. As `settle` and `start` say, but for this: it waits for no row that
     somebody holds; and if PostgreSQL refuses a row, the settlements are settled on their own and

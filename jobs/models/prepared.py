@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 # What the server says of a statement it no longer has (a job may have said DISCARD ALL), and of one
 # whose columns a migration has changed.
 _FORGOTTEN, _OUTDATED = "26000", "0A000"
-# Another process has prepared it in this session, which a pooler then handed on to us.
+# Another process has prepared it on this server process, which a pooler then handed on to us.
 _THERE = "42P05"
 
 # A plan that is kept is one for any table. It would be made for an empty one, and be a scan of all
@@ -71,10 +71,10 @@ def execute(
         if code != _THERE:
             _calls.pop(connection.connection, None)
         if code == _OUTDATED:
-            with contextlib.suppress(DatabaseError):  # in another session, behind a pooler
+            with contextlib.suppress(DatabaseError):  # a pooler's next server process has none
                 cursor.execute(f"DEALLOCATE {_name(text, types)}")
-        # In full, which no session can refuse: behind a pooler that nobody has declared the next
-        # one may not be this one.
+        # In full, which none can refuse: behind a pooler that nobody has declared, this may come to
+        # yet another server process.
         cursor.execute(text, values)
 
 

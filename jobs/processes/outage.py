@@ -13,6 +13,8 @@ from django.db import DatabaseError, InterfaceError, InternalError, OperationalE
 from jobs.broker.client import Unreachable
 from jobs.models import refusals
 
+# Whatever PostgreSQL or Redis does, a runner waits and tries again.
+OUTAGES = (DatabaseError, InterfaceError, Unreachable)
 # What ends by itself: a server is down, hangs, restarts, or is read-only in a failover.
 _POSTGRESQL_AWAY = (OperationalError, InterfaceError, InternalError)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from jobs import conf
 from jobs.broker import claim, client
@@ -23,7 +23,7 @@ from jobs.models import JobStatus
 from jobs.models.job_status import is_job_id, job_ids
 from jobs.processes import channel
 from jobs.processes.connection import discard, keep_warm, unit_of_work
-from jobs.processes.outage import Outages
+from jobs.processes.outage import OUTAGES, Outages
 from jobs.runner import plain, run
 from jobs.runner.batch import Batch
 from jobs.runner.board import Board
@@ -46,8 +46,6 @@ logger = logging.getLogger("jobs.worker")
 
 # How long a runner whose worker was declared dead leaves the queues alone.
 REFUSED_SECONDS = 1.0
-# Whatever PostgreSQL or Redis does, a runner waits and tries again.
-OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
 # Moves nothing; refused by a server that would refuse a start: read-only, in recovery.
 _TRY_WRITE = "UPDATE job_workers SET id = id WHERE false"
 

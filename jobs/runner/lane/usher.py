@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
-from jobs.broker import client
 from jobs.lifecycle import announce
 from jobs.models import JobStatus
-from jobs.processes.outage import Outages
+from jobs.processes.outage import OUTAGES, Outages
 from jobs.runner.lane.async_attempt import AsyncAttempt
 from jobs.runner.lane.grip import Grip
 from jobs.runner.lane.intake import Intake
@@ -30,7 +29,6 @@ LOOK_SECONDS = 0.1
 # What has run for so long is told of; a shorter attempt is told of once, at its end.
 TOLD_AFTER_SECONDS = 0.05
 SETTLED_AT_ONCE = 200
-OUTAGES = (DatabaseError, InterfaceError, client.Unreachable)
 
 
 class Usher(threading.Thread):
