@@ -30,8 +30,9 @@ RAISED = {
     "AsyncHold": {"LoopHeld"},
     "AsyncDeaf": {"TimedOut"},
 }
-# Whose runner is killed for it, and with which error.
-BAD_NEIGHBOURS = {("AsyncHold", "LoopHeld"), ("AsyncDeaf", "TimedOut")}
+# Whose runner is killed for it, and how the culprit's attempt ends: by its own fault, or cancelled
+# by a person whom it doesn't hear.
+BAD_NEIGHBOURS = {"AsyncHold": "LoopHeld", "AsyncDeaf": "TimedOut"}
 # From the end of one that is lost to that of another, settled in the same statements or just after.
 TOGETHER = timedelta(seconds=2)
 OF_THE_DATABASE = {"OperationalError", "InterfaceError", "DatabaseError", "InternalError"}
@@ -44,8 +45,7 @@ def wrongs(evidence: Evidence) -> Iterator[tuple[str, str]]:
     bad = [
         one
         for one in evidence.attempts
-        if one.job_id in job_by_id
-        and (job_by_id[one.job_id].job_class, one.error_class) in BAD_NEIGHBOURS
+        if one.job_id in job_by_id and _is_bad_neighbour(one, job_by_id[one.job_id])
     ]
     for attempt in evidence.attempts:
         if attempt.error_class == "WorkerLost":
@@ -62,6 +62,11 @@ def _is_explained(evidence: Evidence, attempt: Attempt, job: Job | None) -> bool
     if attempt.error_class in OF_THE_DATABASE:
         return _was_struck(evidence, attempt, STRIKE_POSTGRES)
     return attempt.error_class in own | {"Interrupted"}
+
+
+def _is_bad_neighbour(attempt: Attempt, job: Job) -> bool:
+    fault = BAD_NEIGHBOURS.get(job.job_class)
+    return fault is not None and (attempt.error_class == fault or attempt.outcome == "cancelled")
 
 
 def _had_bad_neighbour(attempt: Attempt, bad: list[Attempt]) -> bool:

@@ -487,6 +487,36 @@ def test_a_bad_neighbour_explains_a_loss(
     assert (causes.LOST not in rules(evidence)) is is_explained
 
 
+@pytest.mark.parametrize(
+    ("job_class", "is_explained"),
+    [
+        pytest.param("AsyncHold", True, id="it held the loop and heard of no cancel"),
+        pytest.param("AsyncDeaf", True, id="it is deaf to a cancel too"),
+        pytest.param("AsyncWait", False, id="it heard of its cancel"),
+    ],
+)
+def test_a_bad_neighbour_that_was_cancelled_explains_a_loss(job_class: str, *, is_explained: bool):
+    of_bad = {"outcome": "cancelled", "status": "cancelled"}
+    of_lost = {"outcome": "failed", "status": "retrying", "error_class": "WorkerLost"}
+    when = {"started_at": at(89), "ended_at": at(90)}
+
+    evidence = having(
+        jobs=(
+            job("bad", job_class=job_class, status="cancelled", attempt=1),
+            job("lost", attempt=2),
+        ),
+        attempts=(
+            attempt("bad", 1, **of_bad, **when),
+            attempt("lost", 1, **of_lost, **when),
+            attempt("lost", 2),
+        ),
+        runs=(begun("bad", 1), begun("lost", 1), done("lost", 2)),
+        units=(unit("bad"), unit("lost")),
+    )
+
+    assert (causes.LOST not in rules(evidence)) is is_explained
+
+
 # --- Schedules ---
 
 
