@@ -17,8 +17,7 @@ from jobs import permissions, registry
 from jobs.admin import job_page, render
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron
-from jobs.schedules.cron import Rule
+from jobs.schedules import cron, sync
 
 _NEXT_RUNS = 5
 _LAST_RUNS = 20
@@ -31,13 +30,13 @@ def in_words(schedule: Schedule) -> str:
     if schedule.every is not None:
         return f"Every {render.duration(schedule.every)}"
     try:
-        return str(cron_descriptor.get_description(schedule.cron, _WORDS))
+        return str(cron_descriptor.get_description(schedule.crons[0], _WORDS))
     except (
         cron_descriptor.FormatException,
         cron_descriptor.MissingFieldException,
         cron_descriptor.WrongArgumentException,
     ):
-        return schedule.cron  # cronsim takes more than the describer has words for
+        return schedule.crons[0]  # cronsim takes more than the describer has words for
 
 
 @admin.register(Schedule)
@@ -55,7 +54,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         "is_enabled",
     )
     fields = (
-        "name", "job", "when", "cron", "timezone", "queue", "is_enabled", "params_tree",
+        "name", "job", "when", "timezone", "queue", "is_enabled", "params_tree",
         "next_runs", "last_runs", "run_now", "synced",
     )  # fmt: skip
     readonly_fields = fields
@@ -126,7 +125,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="next runs")
     def next_runs(self, schedule: Any) -> SafeString:
         """Its next moments."""
-        rule = Rule(cron=schedule.cron, every=schedule.every, timezone=schedule.timezone)
+        rule = sync.rule_of(schedule)
         if not schedule.enabled or cron.fault(rule):
             return render.DASH
         moments: list[tuple[SafeString, str]] = []
@@ -169,7 +168,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
 class ScheduleRunAdmin(ReadOnlyAdmin):
     """Every tick that was handled, newest first."""
 
-    list_display = ("schedule_name", "tick", "handled", "made", "error")
+    list_display = ("schedule_name", "tick", "handled", "made", "reason")
     list_display_links = None
     list_select_related = ("job",)
     search_fields = ("schedule_name",)

@@ -68,5 +68,5 @@ def _refused_ticks() -> Iterator[str]:
         Schedule.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)
     ):
         last = ScheduleRun.objects.filter(schedule_name=name).order_by("-logical_time").first()
-        if last is not None and last.error:
-            yield f"The last tick of schedule {name} made no job: {last.error.splitlines()[-1]}"
+        if last is not None and last.outcome == ScheduleRun.Outcome.REFUSED:
+            yield f"The last tick of schedule {name} made no job: {last.reason.splitlines()[-1]}"

@@ -6,16 +6,19 @@ from jobs.models.api_token import ApiToken
 from jobs.models.attempt import JobAttempt
 from jobs.models.job_status import JobQuerySet, JobStatus
 from jobs.models.lease import Lease
-from jobs.models.schedule import Schedule, ScheduleRun
+from jobs.models.schedule import Schedule, ScheduleChange
+from jobs.models.schedule_run import Backfill, ScheduleRun
 from jobs.models.worker import JobWorker
 
 __all__ = [
     "ApiToken",
+    "Backfill",
     "JobAttempt",
     "JobQuerySet",
     "JobStatus",
     "JobWorker",
     "Lease",
     "Schedule",
+    "ScheduleChange",
     "ScheduleRun",
 ]

@@ -199,6 +199,18 @@ class JobStatus(models.Model):
                 name="job_statuses_ended",
                 condition=models.Q(finished_at__isnull=False),
             ),
+            # The jobs of a schedule's run, and those of a schedule that still live; jobs without
+            # a schedule have no part in them.
+            models.Index(
+                fields=["schedule", "logical_time"],
+                name="job_statuses_of_runs",
+                condition=~models.Q(schedule=""),
+            ),
+            models.Index(
+                fields=["schedule", "logical_time"],
+                name="job_statuses_living_runs",
+                condition=~models.Q(schedule="") & models.Q(finished_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,51 +1,92 @@
-"""A schedule, a rule for when; and its runs, one a tick."""
+"""A schedule: when to make which jobs, and what to do where its moments are in the way."""
 
 from __future__ import annotations
 
-from django.db import models
+from datetime import timedelta
 
-from jobs.models.job_status import JobStatus
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
 
 
 class Schedule(models.Model):
-    """One entry of settings.JOB_SCHEDULES, written by schedules/sync.py."""
+    """One schedule: of settings.JOB_SCHEDULES, kept by schedules/sync.py, or made in the admin."""
+
+    class Source(models.TextChoices):
+        """Who may change it."""
+
+        SETTINGS = "settings"
+        ADMIN = "admin"
+
+    class Overlap(models.TextChoices):
+        """What a moment does whose predecessors' jobs are still living."""
+
+        SKIP = "skip"  # makes none
+        QUEUE = "queue"  # waits for them, unless one waits already
+        QUEUE_ALL = "queue_all"  # waits for them
+        ALLOW = "allow"  # starts beside them
+        CANCEL_RUNNING = "cancel_running"  # cancels them, and starts when they have ended
 
     name = models.CharField(max_length=100, primary_key=True)  # letters, digits, "_", "-"
-    job_class = models.CharField(max_length=100)
-    cron = models.CharField(max_length=100, blank=True, default="")  # this, or every
-    every = models.DurationField(null=True, blank=True)
-    timezone = models.CharField(max_length=64, default="UTC")
-    params = models.JSONField(default=dict)
-    queue = models.CharField(max_length=100)
+    source = models.CharField(max_length=10, choices=Source.choices, default=Source.SETTINGS)
+    job_class = models.CharField(max_length=100, blank=True, default="")  # this, or steps
+    # A workflow: {step: {"job": str, "params": {}, "queue": str, "after": [step], ...}}.
+    steps = models.JSONField(null=True, blank=True)
+    crons = ArrayField(models.CharField(max_length=100), default=list, blank=True)  # or every
+    every = models.DurationField(null=True, blank=True)  # counted from start_at, else from 1970
+    timezone = models.CharField(max_length=64, default="UTC")  # of the cron lines
+    start_at = models.DateTimeField(null=True, blank=True)  # no moment before it
+    end_at = models.DateTimeField(null=True, blank=True)  # no moment after it
+    params = models.JSONField(default=dict, blank=True)  # texts may hold {logical_time} and others
+    queue = models.CharField(max_length=100, blank=True, default="")  # empty: the job class's own
+    overlap = models.CharField(max_length=20, choices=Overlap.choices, default=Overlap.SKIP)
+    # Of missed moments: "none", "last", or how far back all of them are made, as "1h 30m".
+    catch_up = models.CharField(max_length=20, default="last")
+    jitter = models.DurationField(default=timedelta(0))  # a job starts up to so much later
     enabled = models.BooleanField(default=True)
+    # While set, its moments are recorded as skipped.
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=150, blank=True, default="")
+    pause_note = models.CharField(max_length=500, blank=True, default="")
     next_at = models.DateTimeField(null=True, blank=True)  # the next tick's logical time
-    synced_at = models.DateTimeField()
+    synced_at = models.DateTimeField()  # when it was last written, by sync or by a person
 
     class Meta:
         db_table = "job_schedules"
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ScheduleRun(models.Model):
-    """One tick: at most one row for a schedule and a logical time, however many schedulers run."""
-
-    schedule_name = models.CharField(max_length=100)  # outlives the schedule
-    logical_time = models.DateTimeField()  # the moment the tick stands for
-    job = models.ForeignKey(JobStatus, null=True, on_delete=models.SET_NULL, related_name="+")
-    outcome = models.CharField(max_length=20)  # dispatched, or why not
-    error = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "job_schedule_runs"
-        verbose_name = "schedule run"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["schedule_name", "logical_time"], name="job_schedule_runs_once"
+        indexes = [
+            models.Index(
+                fields=["next_at"],
+                name="job_schedules_due",
+                condition=models.Q(enabled=True, next_at__isnull=False),
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.schedule_name} at {self.logical_time:%Y-%m-%d %H:%M:%S%z}"
+        return self.name
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody paused it."""
+        return self.paused_at is not None
+
+    @property
+    def is_of_settings(self) -> bool:
+        """Whether only settings.JOB_SCHEDULES can change it."""
+        return self.source == self.Source.SETTINGS
+
+
+class ScheduleChange(models.Model):
+    """Who changed what of a schedule; kept after the schedule is gone."""
+
+    schedule_name = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)  # a person, or "settings"
+    verb = models.CharField(max_length=20)  # created, changed, deleted, paused, resumed, ran
+    what = models.JSONField(default=dict)  # {field: [old, new]}
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        db_table = "job_schedule_changes"
+        indexes = [models.Index(fields=["schedule_name", "at"], name="job_schedule_changes_of")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule_name}: {self.verb} by {self.by}"

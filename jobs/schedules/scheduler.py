@@ -178,7 +178,7 @@ class Scheduler(RqScheduler):
         if row.every is not None:
             entry.meta["interval"] = int(row.every.total_seconds())
         else:
-            entry.meta["cron_string"] = row.cron
+            entry.meta["cron_string"] = "; ".join(row.crons)
         entry.save()
         self.connection.zadd(self.scheduled_jobs_key, {entry_id: to_unix(row.next_at)})
 

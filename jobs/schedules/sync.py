@@ -46,7 +46,7 @@ def sync() -> None:
 
 def rule_of(row: Schedule) -> Rule:
     """Return the rule that a row states."""
-    return Rule(cron=row.cron, every=row.every, timezone=row.timezone)
+    return Rule(cron=row.crons[0] if row.crons else "", every=row.every, timezone=row.timezone)
 
 
 def _take_turn() -> None:
@@ -58,7 +58,7 @@ def _row(item: Declared, present: Mapping[str, Schedule], now: datetime) -> Sche
     return Schedule(
         name=item.name,
         job_class=item.job,
-        cron=item.rule.cron,
+        crons=[item.rule.cron] if item.rule.cron else [],
         every=item.rule.every,
         timezone=item.rule.timezone,
         params=dict(item.params),
@@ -78,7 +78,8 @@ def _next_at(item: Declared, before: Schedule | None, now: datetime) -> datetime
 
 
 def _write(rows: list[Schedule]) -> None:
-    columns = [field.name for field in Schedule._meta.concrete_fields if not field.primary_key]
+    kept = {"name", "paused_at", "paused_by", "pause_note"}
+    columns = [f.name for f in Schedule._meta.concrete_fields if f.name not in kept]
     Schedule.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["name"], update_fields=columns
     )

@@ -115,8 +115,10 @@ def _inserted(name: str, logical_time: datetime) -> ScheduleRun | None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO job_schedule_runs (schedule_name, logical_time, outcome, error, created_at)
-            VALUES (%s, %s, %s, '', {clock.NOW})
+            INSERT INTO job_schedule_runs
+                (schedule_name, logical_time, outcome, reason, kind, made_by, kept_status,
+                created_at)
+            VALUES (%s, %s, %s, '', 'tick', '', '', {clock.NOW})
             ON CONFLICT (schedule_name, logical_time) DO NOTHING
             RETURNING id
             """,
@@ -154,11 +156,11 @@ def _record(run_row: ScheduleRun, job: JobStatus) -> None:
 
 def _refuse(run_row: ScheduleRun, error: str) -> None:
     run_row.outcome = REFUSED
-    run_row.error = json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes)
-    run_row.save(update_fields=["outcome", "error"])
+    run_row.reason = json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes)
+    run_row.save(update_fields=["outcome", "reason"])
     logger.error(
         "Schedule %s: the tick of %s made no job: %s",
         run_row.schedule_name,
         run_row.logical_time.isoformat(),
-        run_row.error,
+        run_row.reason,
     )

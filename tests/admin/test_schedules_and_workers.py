@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def make_schedule(**fields):
     now = timezone.now()
-    values = {"name": "nightly", "job_class": "Echo", "cron": "0 2 * * *", "queue": "low"}
+    values = {"name": "nightly", "job_class": "Echo", "crons": ["0 2 * * *"], "queue": "low"}
     return Schedule.objects.create(
         **values | {"synced_at": now, "next_at": now + timedelta(hours=3, seconds=-5)} | fields
     )
@@ -38,9 +38,9 @@ def test_a_schedule_is_told_in_words_with_its_next_and_last_run(boss):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"cron": "0 1 * * mon-fri"}, "At 01:00, Monday through Friday"),
-        ({"cron": "", "every": timedelta(minutes=90)}, "Every 1 h 30 min"),
-        ({"cron": "not a cron"}, "not a cron"),
+        ({"crons": ["0 1 * * mon-fri"]}, "At 01:00, Monday through Friday"),
+        ({"crons": [], "every": timedelta(minutes=90)}, "Every 1 h 30 min"),
+        ({"crons": ["not a cron"]}, "not a cron"),
     ],
 )
 def test_every_kind_of_rule_has_words(boss, fields, words):
@@ -89,7 +89,7 @@ def test_schedules_and_workers_are_only_to_look_at(boss, model):
     assert boss.post(f"/admin/jobs/{model}/add/", {"name": "x"}).status_code == 403
     assert boss.post("/admin/jobs/schedule/nightly/change/", {"cron": "*"}).status_code == 403
     assert boss.post("/admin/jobs/schedule/nightly/delete/", {"post": "yes"}).status_code == 403
-    assert Schedule.objects.get().cron == "0 2 * * *"
+    assert Schedule.objects.get().crons == ["0 2 * * *"]
 
 
 @pytest.mark.parametrize(

@@ -490,9 +490,9 @@ def test_check_finds_living_jobs_that_this_code_cannot_run():
 
 def test_check_finds_a_schedule_whose_last_tick_made_no_job():
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    Schedule.objects.create(name="nightly", job_class="Echo", cron="0 2 * * *", synced_at=now)
+    Schedule.objects.create(name="nightly", job_class="Echo", crons=["0 2 * * *"], synced_at=now)
     ScheduleRun.objects.create(
-        schedule_name="nightly", logical_time=now, outcome="refused", error="no", created_at=now
+        schedule_name="nightly", logical_time=now, outcome="refused", reason="no", created_at=now
     )
 
     assert run("check")[0] == 1

@@ -226,8 +226,8 @@ def test_an_unforeseen_error_is_recorded_and_stops_no_other(settings):
 
     (broken,), (worked,) = made("breaks"), made("works")
     assert (broken.outcome, worked.outcome) == ("refused", "dispatched")
-    assert "RuntimeError" in broken.error
-    assert "hunter22" not in broken.error
+    assert "RuntimeError" in broken.reason
+    assert "hunter22" not in broken.reason
     assert tick.due() == []
 
 

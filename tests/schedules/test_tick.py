@@ -109,7 +109,7 @@ def test_a_job_that_cannot_be_made_is_recorded_and_the_schedule_goes_on(due, cha
 
     run.refresh_from_db()
     assert (run.outcome, run.job) == ("refused", None)
-    assert word in run.error
+    assert word in run.reason
     assert JobStatus.objects.count() == 0
     assert Schedule.objects.get().next_at > timezone.now()
 
@@ -120,8 +120,8 @@ def test_an_unforeseen_error_is_recorded_without_redacted_values(due):
     run = tick.refuse("minutely", RuntimeError("hunter22 is not what I foresaw"))
 
     run.refresh_from_db()
-    assert "RuntimeError" in run.error
-    assert "hunter22" not in run.error
+    assert "RuntimeError" in run.reason
+    assert "hunter22" not in run.reason
 
 
 def test_a_schedule_without_a_queue_uses_the_job_classs_own(due):
