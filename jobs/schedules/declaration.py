@@ -185,7 +185,7 @@ def _flaws_of_rule(name: Any, entry: Mapping[str, Any]) -> Iterator[Flaw]:
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
     return Rule(
-        cron=entry.get("cron", ""),
+        crons=(entry["cron"],) if entry.get("cron") else (),
         every=entry.get("every"),
         timezone=entry.get("timezone") or settings.TIME_ZONE,
     )

@@ -46,7 +46,7 @@ def sync() -> None:
 
 def rule_of(row: Schedule) -> Rule:
     """Return the rule that a row states."""
-    return Rule(cron=row.crons[0] if row.crons else "", every=row.every, timezone=row.timezone)
+    return Rule(crons=tuple(row.crons), every=row.every, timezone=row.timezone)
 
 
 def _take_turn() -> None:
@@ -58,7 +58,7 @@ def _row(item: Declared, present: Mapping[str, Schedule], now: datetime) -> Sche
     return Schedule(
         name=item.name,
         job_class=item.job,
-        crons=[item.rule.cron] if item.rule.cron else [],
+        crons=list(item.rule.crons),
         every=item.rule.every,
         timezone=item.rule.timezone,
         params=dict(item.params),
