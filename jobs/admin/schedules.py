@@ -17,7 +17,8 @@ from jobs import permissions, registry
 from jobs.admin import job_page, render
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron, sync
+from jobs.schedules import cron
+from jobs.schedules.rules import rule_of
 
 _NEXT_RUNS = 5
 _LAST_RUNS = 20
@@ -125,7 +126,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="next runs")
     def next_runs(self, schedule: Any) -> SafeString:
         """Its next moments."""
-        rule = sync.rule_of(schedule)
+        rule = rule_of(schedule)
         if not schedule.enabled or cron.fault(rule):
             return render.DASH
         moments: list[tuple[SafeString, str]] = []

@@ -10,8 +10,8 @@ from django.db import connection, transaction
 
 from jobs.models import Schedule, clock
 from jobs.schedules import cron, declaration
-from jobs.schedules.cron import Rule
 from jobs.schedules.declaration import Declared
+from jobs.schedules.rules import rule_of
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -42,11 +42,6 @@ def sync() -> None:
         len({item.name for item in declared} - set(present)),
         len(gone),
     )
-
-
-def rule_of(row: Schedule) -> Rule:
-    """Return the rule that a row states."""
-    return Rule(crons=tuple(row.crons), every=row.every, timezone=row.timezone)
 
 
 def _take_turn() -> None:

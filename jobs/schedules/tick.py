@@ -15,7 +15,8 @@ from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron, sync
+from jobs.schedules import cron
+from jobs.schedules.rules import rule_of
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -101,7 +102,7 @@ def _claimed(name: str) -> Schedule | None:
 def _advance(schedule: Schedule) -> ScheduleRun | None:
     """Insert the run of the newest moment that is due; move the schedule to the one after now."""
     now = clock.read()
-    rule = sync.rule_of(schedule)
+    rule = rule_of(schedule)
     first = schedule.next_at
     assert first is not None  # noqa: S101 - `_claimed` asked for it
     logical_time = cron.latest(rule, since=first, until=now) or first

@@ -10,7 +10,8 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron, sync
+from jobs.schedules import cron
+from jobs.schedules.rules import rule_of
 from tests import wait
 from tests.schedulers import Schedulers
 
@@ -33,7 +34,7 @@ def assert_each_moment_has_one_job(name: str) -> None:
 def miss_a_moment(*, newest: int = 1) -> list[datetime]:
     """Have the nightly schedule wait since its last moments, as if nobody had been there."""
     now, moments = clock.read(), []
-    rule = sync.rule_of(Schedule.objects.get(name=NIGHTLY))
+    rule = rule_of(Schedule.objects.get(name=NIGHTLY))
     for _ in range(newest):
         before = moments[0] - timedelta(seconds=1) if moments else now
         moment = cron.latest(rule, since=before - timedelta(days=3), until=before)
