@@ -103,6 +103,40 @@ class ParamsTooLarge(DispatchError):
         )
 
 
+# --- Schedules ---
+
+
+class ScheduleError(JobError):
+    """What is asked of a schedule can't be done; nothing was changed."""
+
+
+class UnknownSchedule(ScheduleError):
+    """No schedule has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No schedule is named {name!r}. Those of settings.JOB_SCHEDULES are known once "
+            "rqscheduler has read them.",
+            name=name,
+        )
+        self.name = name
+
+
+class InvalidBackfill(ScheduleError):
+    """A backfill can't be started like this."""
+
+
+class UnknownBackfill(ScheduleError):
+    """There is no such backfill."""
+
+    def __init__(self, backfill_id: int) -> None:
+        super().__init__(f"There is no backfill {backfill_id}.", backfill_id=backfill_id)
+
+
+class WrongBackfillStatus(ScheduleError):
+    """The backfill's status, or that of another one of its schedule, forbids it."""
+
+
 # --- Running ---
 
 

@@ -32,15 +32,25 @@ class Backfill(models.Model):
     only = models.CharField(max_length=10, choices=Only.choices, default=Only.MISSING)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
     cursor = models.DateTimeField(null=True, blank=True)  # the last moment that was looked at
+    total = models.IntegerField(default=0)  # moments, as the rule was when it was started
     made = models.IntegerField(default=0)  # runs so far
     passed = models.IntegerField(default=0)  # moments that needed none
     made_by = models.CharField(max_length=150, blank=True, default="")
+    reason = models.CharField(max_length=500, blank=True, default="")  # why it is stopped
     created_at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True, blank=True)  # when a scheduler last saw to it
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "job_backfills"
         indexes = [models.Index(fields=["status", "id"], name="job_backfills_by_status")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule_name"],
+                condition=models.Q(status="running"),
+                name="job_backfills_one_runs",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.schedule_name}: {self.from_at:%Y-%m-%d} to {self.to_at:%Y-%m-%d}"
