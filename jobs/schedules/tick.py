@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.expressions import RawSQL
 
-from jobs import conf, json_values, registry
-from jobs.dispatch import create
-from jobs.dispatch.create import Request
-from jobs.errors import DispatchError
-from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron
+from jobs import json_values, registry
+from jobs.models import Schedule, ScheduleRun, clock
+from jobs.schedules import cron, making
+from jobs.schedules.making import Wish
 from jobs.schedules.rules import rule_of
-
-logger = logging.getLogger("jobs.schedules")
-
-DISPATCHED = "dispatched"
-REFUSED = "refused"  # the job could not be made; the run's error says why
 
 
 def due() -> list[str]:
@@ -59,17 +51,8 @@ def run(name: str) -> ScheduleRun | None:
         schedule = _claimed(name)
         if schedule is None:
             return None
-        run_row = _advance(schedule)
-        if run_row is None:
-            return None
-        try:
-            with transaction.atomic():
-                job = _dispatch(schedule, run_row.logical_time)
-        except DispatchError as error:
-            _refuse(run_row, str(error))
-        else:
-            _record(run_row, job)
-    return run_row
+        wish = Wish(schedule=schedule, logical_time=_advance(schedule))
+        return making.make_many([wish])[0]
 
 
 def refuse(name: str, error: Exception) -> ScheduleRun | None:
@@ -81,12 +64,10 @@ def refuse(name: str, error: Exception) -> ScheduleRun | None:
         schedule = _claimed(name)
         if schedule is None:
             return None
-        run_row = _advance(schedule)
-        if run_row is not None:
-            secrets = registry.secrets(schedule.job_class, schedule.params)
-            text = "".join(traceback.format_exception(error))
-            _refuse(run_row, json_values.scrubbed(text, secrets))
-    return run_row
+        wish = Wish(schedule=schedule, logical_time=_advance(schedule))
+        secrets = registry.secrets(schedule.job_class, schedule.params)
+        text = json_values.scrubbed("".join(traceback.format_exception(error)), secrets)
+        return making.make_many([making.refused(wish, text)])[0]
 
 
 def _claimed(name: str) -> Schedule | None:
@@ -99,69 +80,12 @@ def _claimed(name: str) -> Schedule | None:
     )
 
 
-def _advance(schedule: Schedule) -> ScheduleRun | None:
-    """Insert the run of the newest moment that is due; move the schedule to the one after now."""
+def _advance(schedule: Schedule) -> datetime:
+    """Move the schedule to the moment after now; return the newest moment that is due."""
     now = clock.read()
     rule = rule_of(schedule)
     first = schedule.next_at
     assert first is not None  # noqa: S101 - `_claimed` asked for it
-    logical_time = cron.latest(rule, since=first, until=now) or first
     schedule.next_at = cron.next_after(rule, now)
     schedule.save(update_fields=["next_at"])
-    return _inserted(schedule.name, logical_time)
-
-
-def _inserted(name: str, logical_time: datetime) -> ScheduleRun | None:
-    """Insert the run row, or return None where this moment has one (job_schedule_runs_once)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO job_schedule_runs
-                (schedule_name, logical_time, outcome, reason, kind, made_by, kept_status,
-                created_at)
-            VALUES (%s, %s, %s, '', 'tick', '', '', {clock.NOW})
-            ON CONFLICT (schedule_name, logical_time) DO NOTHING
-            RETURNING id
-            """,
-            [name, logical_time, DISPATCHED],
-        )
-        row = cursor.fetchone()
-    return ScheduleRun.objects.get(pk=row[0]) if row else None
-
-
-def _dispatch(schedule: Schedule, logical_time: datetime) -> JobStatus:
-    return create.dispatch(
-        [
-            Request(
-                spec=registry.get(schedule.job_class),
-                params=schedule.params,
-                queue=schedule.queue or None,
-                schedule=schedule.name,
-                logical_time=logical_time,
-            )
-        ]
-    )[0]
-
-
-def _record(run_row: ScheduleRun, job: JobStatus) -> None:
-    run_row.job = job
-    run_row.save(update_fields=["job"])
-    logger.info(
-        "Schedule %s: dispatched job %s for %s",
-        run_row.schedule_name,
-        job.id,
-        run_row.logical_time.isoformat(),
-        extra={"job_id": str(job.id), "job_class": job.job_class, "queue": job.queue},
-    )
-
-
-def _refuse(run_row: ScheduleRun, error: str) -> None:
-    run_row.outcome = REFUSED
-    run_row.reason = json_values.cleaned(error, limit_bytes=conf.current().max_error_bytes)
-    run_row.save(update_fields=["outcome", "reason"])
-    logger.error(
-        "Schedule %s: the tick of %s made no job: %s",
-        run_row.schedule_name,
-        run_row.logical_time.isoformat(),
-        run_row.reason,
-    )
+    return cron.latest(rule, since=first, until=now) or first
