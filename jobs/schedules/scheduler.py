@@ -24,7 +24,7 @@ from jobs.maintenance import duties
 from jobs.models import Schedule
 from jobs.processes.connection import unit_of_work
 from jobs.processes.outage import Outages, is_postgresql_away
-from jobs.schedules import sync, tick
+from jobs.schedules import backfilling, sync, tick
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -33,6 +33,7 @@ _AFTER_FAULT_SECONDS = 5.0
 # What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
 _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 5.0  # how often the main thread looks whether the ticks hang
+_BACKFILLS_SECONDS = 0.4  # of a round; the ticks wait for so long at most
 _MAX_SHOWN_TEXT = 200
 
 ENTRY_PREFIX = "schedule-"
@@ -115,6 +116,7 @@ class Scheduler(RqScheduler):
             sync.sync()
             self._is_synced = True
         self._make_ticks()
+        self._advance_backfills()
         self._show(self._show_entries)
         return tick.seconds_to_next()
 
@@ -128,6 +130,19 @@ class Scheduler(RqScheduler):
                 if is_postgresql_away(error):
                     raise  # not this schedule's fault: it stays due
                 tick.refuse(name, error)  # recorded; the other schedules go on
+
+    def _advance_backfills(self) -> None:
+        deadline = time.monotonic() + _BACKFILLS_SECONDS
+        for backfill_id in backfilling.running():
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                return  # the ticks are next; then first those that had no turn
+            try:
+                backfilling.advance(backfill_id)
+            except Exception as error:
+                if is_postgresql_away(error):
+                    raise
+                logger.exception("Backfill %d can't go on", backfill_id)
+                backfilling.fail(backfill_id, error)
 
     # --- What the dashboard lists ---
 
