@@ -15,13 +15,14 @@ from jobs import params as params_room
 from jobs import registry
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
-from jobs.errors import InvalidDeclaration, JobError
+from jobs.errors import InvalidDeclaration, InvalidOption, JobError
 from jobs.models import JobStatus
 from jobs.params import ParamsSchema
 from jobs.retention import Retention
 from jobs.retry import Backoff, BackoffFunction
 from jobs.runner.context import Context
 from jobs.spec import JobSpec
+from jobs.statuses import OnParentFailure
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -93,6 +94,8 @@ class BaseJob:
         run_at: datetime | timedelta | None = None,
         tags: tuple[str, ...] = (),
         created_by: Any = None,
+        depends_on: Iterable[JobStatus | UUID] = (),
+        on_parent_failure: str = OnParentFailure.CANCEL,
         **params: Any,
     ) -> JobStatus:
         """Make a job in the caller's transaction; it runs if and only if that commits.
@@ -102,18 +105,27 @@ class BaseJob:
             run_at: From when it may start: an aware datetime, or a timedelta from now.
             tags: Labels beside the class's own.
             created_by: The user it is made for.
+            depends_on: Jobs, or their ids, that must have ended before it may start.
+            on_parent_failure: If one of these fails or is cancelled: "cancel" this one as well, or
+                "run" it all the same once all have ended.
             params: The class's params.
 
         Raises:
             DispatchError: What was wrong and what to do (InvalidParams, UnknownQueue,
-                ParamsTooLarge, InvalidOption); then there is no row.
+                ParamsTooLarge, InvalidOption, UnknownParent); then there is no row.
         """
         return cls.dispatch_many(
-            [params], queue=queue, run_at=run_at, tags=tags, created_by=created_by
+            [params],
+            queue=queue,
+            run_at=run_at,
+            tags=tags,
+            created_by=created_by,
+            depends_on=depends_on,
+            on_parent_failure=on_parent_failure,
         )[0]
 
     @classmethod
-    def dispatch_many(
+    def dispatch_many(  # noqa: PLR0913 - all of `dispatch`, by keyword
         cls,
         params: Iterable[Mapping[str, Any]],
         *,
@@ -121,13 +133,21 @@ class BaseJob:
         run_at: datetime | timedelta | None = None,
         tags: tuple[str, ...] = (),
         created_by: Any = None,
+        depends_on: Iterable[JobStatus | UUID] = (),
+        on_parent_failure: str = OnParentFailure.CANCEL,
     ) -> list[JobStatus]:
         """Make a job for each of `params`, all or none, a thousand at once; else as `dispatch`."""
         if "spec" not in cls.__dict__:
             raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
         created_by_id = getattr(created_by, "pk", created_by)
         request = Request(
-            spec=cls.spec, queue=queue, run_at=run_at, tags=tags, created_by_id=created_by_id
+            spec=cls.spec,
+            queue=queue,
+            run_at=run_at,
+            tags=tags,
+            created_by_id=created_by_id,
+            depends_on=_ids(depends_on) if depends_on else (),
+            on_parent_failure=on_parent_failure,
         )
         return create.dispatch_many(request, params)
 
@@ -160,11 +180,13 @@ class BaseJob:
         return self._context
 
 
-_DISPATCH_KEYWORDS = frozenset({"queue", "run_at", "tags", "created_by", "params"})
+_DISPATCH_KEYWORDS = frozenset(
+    {"queue", "run_at", "tags", "created_by", "depends_on", "on_parent_failure", "params"}
+)
 # Options and keywords to come; a param of such a name would break with the release that brings it.
 _TO_COME = frozenset(
     {
-        "about", "checkpoint", "depends_on", "limit", "log", "on_conflict", "on_failed", "rate",
+        "about", "checkpoint", "limit", "log", "on_conflict", "on_failed", "rate",
         "start_before", "step", "unique", "upgrade_params",
     }
 )  # fmt: skip
@@ -174,6 +196,19 @@ RESERVED = (
     | _DISPATCH_KEYWORDS
     | _TO_COME
 )
+
+
+def _ids(jobs: Iterable[JobStatus | UUID]) -> tuple[UUID, ...]:
+    if isinstance(jobs, JobStatus | UUID | str):
+        raise InvalidOption("depends_on must be a list of jobs or ids: [job].")
+    return tuple(job.id if isinstance(job, JobStatus) else _id(job) for job in jobs)
+
+
+def _id(text: UUID | str) -> UUID:
+    try:
+        return text if isinstance(text, UUID) else UUID(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidOption(f"depends_on must hold jobs or their ids, not {text!r}.") from error
 
 
 def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchema) -> JobSpec:

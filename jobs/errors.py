@@ -92,6 +92,20 @@ class InvalidOption(DispatchError):
     """An option given to dispatch is wrong."""
 
 
+class UnknownParent(DispatchError):
+    """A job is to depend on one that there is not."""
+
+    def __init__(self, job_ids: Iterable[UUID]) -> None:
+        named = ", ".join(map(str, job_ids))
+        super().__init__(
+            f"depends_on names jobs that don't exist, or not in this database: {named}."
+        )
+
+
+class InvalidWorkflow(DispatchError):
+    """The steps of a workflow don't fit together."""
+
+
 class ParamsTooLarge(DispatchError):
     """The params are larger than JOBS["MAX_PARAMS_BYTES"]."""
 

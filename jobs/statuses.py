@@ -27,6 +27,13 @@ class HeldBy(StrEnum):
     APPROVAL = "approval"
 
 
+class OnParentFailure(StrEnum):
+    """What becomes of a job when one that it depends on fails or is cancelled."""
+
+    CANCEL = "cancel"
+    RUN = "run"  # it runs all the same, once all have ended
+
+
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset({Status.QUEUED, Status.CANCELLED}),
     Status.WAITING: frozenset({Status.QUEUED, Status.SCHEDULED, Status.CANCELLED}),

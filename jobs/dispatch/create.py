@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
 from jobs import conf
 from jobs.broker import push as broker_push
 from jobs.broker.push import Entry
-from jobs.dispatch import insert, outbox
+from jobs.dispatch import bonds, dependent, insert, outbox
+from jobs.dispatch.bonds import FREE, Bond, Bonds
 from jobs.dispatch.insert import Draft, Terms
 from jobs.errors import InvalidOption, ParamsTooLarge, UnknownQueue
 from jobs.models import JobStatus
 from jobs.models.job_status import new_job_id
 from jobs.spec import MAX_TAG_LENGTH, MAX_TAGS, JobSpec, are_tags
-from jobs.statuses import Status
+from jobs.statuses import OnParentFailure, Status
 from jobs.values import value
 
 logger = logging.getLogger("jobs.dispatch")
@@ -42,21 +44,26 @@ class Request:
     created_by_id: Any = None
     schedule: str = ""
     logical_time: datetime | None = None
+    job_id: UUID | None = None  # chosen before, so that others of the same call may depend on it
+    step: str = ""  # the name in its workflow
+    depends_on: tuple[UUID, ...] = ()  # jobs that there are, or that the same call makes
+    on_parent_failure: str = OnParentFailure.CANCEL
 
 
 def dispatch(requests: Sequence[Request]) -> list[JobStatus]:
     """Make jobs in the caller's transaction, all or none; once it commits they are pushed.
 
-    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock. One
-    statement and one push for each thousand.
+    Becomes queued, or scheduled where `run_at` is yet to come by the database's clock; waiting
+    where it depends on a job that hasn't completed. One statement and one push for each thousand.
 
     Raises:
         InvalidParams: With every fault of the first request that has any; then there is no row.
         ParamsTooLarge: The params exceed JOBS["MAX_PARAMS_BYTES"].
         UnknownQueue: No such queue in RQ_QUEUES.
-        InvalidOption: `run_at` or `tags` make no sense.
+        InvalidOption: `run_at`, `tags` or `depends_on` make no sense.
+        UnknownParent: `depends_on` names a job that there is not.
     """
-    return _dispatch((request, request.params) for request in requests)
+    return _dispatch(((request, request.params) for request in requests), _bonds(requests))
 
 
 def dispatch_many(request: Request, params: Iterable[Mapping[str, Any]]) -> list[JobStatus]:
@@ -65,15 +72,31 @@ def dispatch_many(request: Request, params: Iterable[Mapping[str, Any]]) -> list
     Raises:
         DispatchError: As `dispatch`.
     """
-    return _dispatch((request, each) for each in params)
+    return _dispatch(((request, each) for each in params), _bonds([request]))
 
 
-def _dispatch(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[JobStatus]:
-    drafts = _drafts(wishes)
-    jobs = insert.rows(drafts)
+def _bonds(requests: Sequence[Request]) -> Bonds | None:
+    if not any(request.depends_on for request in requests):
+        return None
+    return bonds.read(
+        made={request.job_id for request in requests if request.job_id is not None},
+        named={parent for request in requests for parent in request.depends_on},
+    )
+
+
+def _dispatch(
+    wishes: Iterable[tuple[Request, Mapping[str, Any]]], bound: Bonds | None
+) -> list[JobStatus]:
+    drafts = _drafts(wishes, bound)
+    jobs = insert.rows(drafts) if bound is None else dependent.rows(drafts, bound)
     made = zip(drafts, jobs, strict=True)
+    # What was held is pushed by whoever releases it, perhaps by now.
     outbox.push_on_commit(
-        [_entry(draft, job) for draft, job in made if job.status == Status.QUEUED]
+        [
+            _entry(draft, job)
+            for draft, job in made
+            if job.status == Status.QUEUED and not draft.terms.bond.is_held
+        ]
     )
     _log(drafts)  # an idle runner need not wait for that
     return jobs
@@ -100,10 +123,12 @@ def _log(drafts: Sequence[Draft]) -> None:
 
 def check(request: Request) -> None:
     """Raise what `dispatch` would raise for this request; make nothing."""
-    _drafts([(request, request.params)])
+    _drafts([(request, request.params)], _bonds([request]))
 
 
-def _drafts(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[Draft]:
+def _drafts(
+    wishes: Iterable[tuple[Request, Mapping[str, Any]]], bound: Bonds | None
+) -> list[Draft]:
     limit_bytes = conf.current().max_params_bytes
     drafts: list[Draft] = []
     before, terms = None, None
@@ -113,9 +138,9 @@ def _drafts(wishes: Iterable[tuple[Request, Mapping[str, Any]]]) -> list[Draft]:
         if size_bytes > limit_bytes:
             raise ParamsTooLarge(request.spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
         if before is None or terms is None or not _is_alike(request, before):
-            terms = _terms(request)
+            terms = _terms(request, bound)
         before = request
-        job_id = new_job_id()
+        job_id = request.job_id or new_job_id()
         drafts.append(Draft(job_id, str(job_id), params, params_json, terms))
     return drafts
 
@@ -130,10 +155,13 @@ def _is_alike(one: Request, other: Request) -> bool:
         and one.created_by_id == other.created_by_id
         and one.schedule == other.schedule
         and one.logical_time == other.logical_time
+        and one.job_id is None is other.job_id
+        and one.depends_on == other.depends_on
+        and one.on_parent_failure == other.on_parent_failure
     )
 
 
-def _terms(request: Request) -> Terms:
+def _terms(request: Request, bound: Bonds | None) -> Terms:
     spec = request.spec
     run_at, wait_seconds = _when(request.run_at)
     return Terms(
@@ -146,6 +174,16 @@ def _terms(request: Request) -> Terms:
         logical_time=request.logical_time,
         run_at=run_at,
         wait_seconds=wait_seconds,
+        bond=FREE if bound is None else _bond(request, bound),
+    )
+
+
+def _bond(request: Request, bound: Bonds) -> Bond:
+    return bound.bond(
+        job_id=request.job_id,
+        step=request.step,
+        depends_on=request.depends_on,
+        on_parent_failure=request.on_parent_failure,
     )
 
 

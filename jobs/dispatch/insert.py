@@ -13,9 +13,10 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models.base import ModelState
 
+from jobs.dispatch.bonds import FREE, Bond
 from jobs.models import JobStatus, clock, prepared
 from jobs.spec import JobSpec
-from jobs.statuses import Status
+from jobs.statuses import HeldBy, Status
 from jobs.values import value
 
 # Of one statement; the params of a thousand jobs may be a gigabyte, which none would hold.
@@ -39,6 +40,7 @@ class Terms:
     logical_time: datetime | None
     run_at: datetime | None  # it or `wait_seconds`, or neither: at once
     wait_seconds: float | None
+    bond: Bond
 
 
 class Draft(NamedTuple):
@@ -62,10 +64,11 @@ class _Moments(NamedTuple):
 def rows(drafts: Sequence[Draft]) -> list[JobStatus]:
     """Insert a row for each of `drafts`, all or none; one statement for each thousand.
 
-    Becomes queued, or scheduled where it is due later by the database's clock. Joins the caller's
-    transaction; without one, and where it takes several statements, opens its own.
+    Becomes queued, or scheduled where it is due later by the database's clock, or waiting where it
+    is held. Joins the caller's transaction; without one, and where it takes several statements,
+    opens its own.
     """
-    if len(drafts) == 1:
+    if len(drafts) == 1 and drafts[0].terms.bond is FREE:
         # One alone costs less as the plain statement that it is.
         return [_insert_one(drafts[0])]
     chunks = list(_chunks(drafts))
@@ -110,7 +113,12 @@ def _insert_many(drafts: Sequence[Draft]) -> list[JobStatus]:
         "numbers": ",".join([str(numbers[id(draft.terms)]) for draft in drafts]),
         "terms": json.dumps(
             [
-                {"number": number, **_columns(terms)}
+                {
+                    "number": number,
+                    "held_by": _held_by(terms),
+                    "has_dependents": terms.bond.has_dependents,
+                    **_columns(terms),
+                }
                 for number, terms in enumerate(terms_by_id.values())
             ],
             default=str,
@@ -140,6 +148,10 @@ def _columns(terms: Terms) -> dict[str, Any]:
     }
 
 
+def _held_by(terms: Terms) -> str:
+    return HeldBy.DEPENDENCY if terms.bond.is_held else ""
+
+
 def _shared(terms: Terms, moments: _Moments) -> dict[str, Any]:
     """Return what the instances of rows with these terms have in common, tags aside."""
     return _defaults() | {
@@ -153,6 +165,8 @@ def _shared(terms: Terms, moments: _Moments) -> dict[str, Any]:
         "created_by_id": terms.created_by_id,
         "schedule": terms.schedule,
         "logical_time": terms.logical_time,
+        "held_by": _held_by(terms),
+        "has_dependents": terms.bond.has_dependents,
     }
 
 
@@ -202,7 +216,7 @@ def _one(now: str, *, is_plain: bool) -> str:
 @cache
 def _one_timed(now: str) -> str:
     due_at = _due_at(now, run_at="%(run_at)s::timestamptz", wait="%(wait_seconds)s::float8")
-    values = _values(now, due_at=due_at, status=_status(now, due_at), seldom=_SELDOM)
+    values = _values(now, due_at=due_at, status=_timed(now, due_at), seldom=_SELDOM)
     return values + " RETURNING created_at, due_at, status"
 
 
@@ -244,13 +258,13 @@ def _many(now: str) -> str:
             FROM jsonb_to_recordset(%(terms)s::jsonb) AS given(
                 number text, job_class text, queue text, max_attempts int, tags text[],
                 created_by_id {user_type}, schedule text, logical_time timestamptz,
-                run_at timestamptz, wait_seconds float8)
+                run_at timestamptz, wait_seconds float8, held_by text, has_dependents bool)
         ), made AS (
-            INSERT INTO job_statuses ({_COLUMNS})
+            INSERT INTO job_statuses ({_COLUMNS}, has_dependents)
             SELECT
-                new.id::uuid, t.job_class, t.queue, new.params::jsonb, {_status(now, "t.due_at")},
-                0, t.max_attempts, 0, 0, 0, {now}, {now}, t.due_at, '', '', '', t.tags, '',
-                t.created_by_id, t.schedule, t.logical_time
+                new.id::uuid, t.job_class, t.queue, new.params::jsonb, {_status(now, "t")},
+                0, t.max_attempts, 0, 0, 0, {now}, {now}, t.due_at, '', '', '', t.tags, t.held_by,
+                t.created_by_id, t.schedule, t.logical_time, t.has_dependents
             FROM ROWS FROM (
                 string_to_table(%(ids)s, ','),
                 string_to_table(%(params)s, E'\\n'),
@@ -258,7 +272,7 @@ def _many(now: str) -> str:
             ) AS new(id, params, number)
             JOIN terms AS t USING (number)
         )
-        SELECT number::int, {now}, due_at, {_status(now, "due_at")} FROM terms
+        SELECT number::int, {now}, t.due_at, {_status(now, "t")} FROM terms t
     """
 
 
@@ -266,5 +280,10 @@ def _due_at(now: str, *, run_at: str, wait: str) -> str:
     return f"greatest({now}, coalesce({run_at}, {now} + make_interval(secs => {wait})))"
 
 
-def _status(now: str, due_at: str) -> str:
+def _status(now: str, terms: str) -> str:
+    timed = _timed(now, f"{terms}.due_at")
+    return f"CASE WHEN {terms}.held_by <> '' THEN 'waiting' ELSE {timed} END"
+
+
+def _timed(now: str, due_at: str) -> str:
     return f"CASE WHEN {due_at} > {now} THEN 'scheduled' ELSE 'queued' END"

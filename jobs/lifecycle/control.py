@@ -14,9 +14,10 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Greatest
 
 from jobs import json_values
-from jobs.dispatch import outbox
+from jobs.dispatch import advance, outbox
 from jobs.models import JobStatus, clock, locking
 from jobs.statuses import TERMINAL, Status, sources
+from jobs.workflows import revive
 
 logger = logging.getLogger("jobs.lifecycle")
 
@@ -36,7 +37,8 @@ def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
     """Give ended jobs one more attempt: completed, failed, cancelled -> queued.
 
     Opens its own transaction, which is repeated when it is a deadlock's victim. Keeps every
-    attempt; resets the losses.
+    attempt; resets the losses. What was cancelled because one of them had failed or was cancelled
+    waits for it again: cancelled -> waiting.
 
     Args:
         job_ids: Jobs in any status; those that haven't ended are refused.
@@ -70,6 +72,7 @@ def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
         jobs = list(rows.order_by("id"))
         outbox.withdraw_on_commit(jobs)
         outbox.push_on_commit(outbox.entries_of(jobs))
+        revive.branch_of(moved)
     return jobs
 
 
@@ -77,7 +80,8 @@ def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:
     """Stop jobs on purpose: everything not ended -> cancelled.
 
     Opens its own transaction, which is repeated when it is a deadlock's victim. A started job is
-    only asked: the request stands on its row, and every end but completed becomes cancelled.
+    only asked: the request stands on its row, and every end but completed becomes cancelled. What
+    depends on a cancelled job goes on as after a failed one.
 
     Args:
         job_ids: Jobs in any status; those that have ended, or were asked before, are refused.
@@ -119,8 +123,9 @@ def _cancel(
         )
         asked = named.request_cancel(request)
         # Of each a few words: a whole row may be two megabytes.
-        ended = JobStatus.objects.filter(id__in=moved).only("id", "queue")
-        outbox.withdraw_on_commit(list(ended))
+        ended = list(JobStatus.objects.filter(id__in=moved).only("id", "queue", "has_dependents"))
+        outbox.withdraw_on_commit(ended)
+        advance.follow([job.id for job in ended if job.has_dependents])
         running = JobStatus.objects.filter(id__in=asked).select_related("worker")
         outbox.stop_on_commit(list(running.only("id", "claim", "worker__name")))
     return moved, asked

@@ -17,7 +17,7 @@ def rows(ids: str, *, wait: bool) -> str:
         locked AS MATERIALIZED (
             SELECT j.id, j.status, j.claim, j.attempt, j.max_attempts, j.job_class, j.queue,
                 j.worker_id, j.started_at, j.cancel_requested_at, j.cancel_requested_by,
-                j.cancel_reason
+                j.cancel_reason, j.has_dependents
             FROM job_statuses j WHERE j.id = ANY({ids})
             ORDER BY j.id FOR NO KEY UPDATE{"" if wait else " SKIP LOCKED"})"""
 

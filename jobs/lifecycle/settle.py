@@ -12,11 +12,12 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection
 
+from jobs.dispatch import advance
 from jobs.lifecycle import encode, locked
 from jobs.lifecycle.encode import Row
 from jobs.lifecycle.outcomes import Settlement
 from jobs.models import clock, locking, prepared, refusals
-from jobs.statuses import Status
+from jobs.statuses import TERMINAL, Status
 from jobs.values import value
 
 logger = logging.getLogger("jobs.lifecycle")
@@ -38,6 +39,7 @@ class Settled:
     # the attempt before, where there was one.
     started_at: datetime | None
     ended_at: datetime
+    has_dependents: bool
 
 
 def settle(settlements: Sequence[Settlement], *, wait: bool = True) -> list[Settled]:
@@ -52,6 +54,8 @@ def settle(settlements: Sequence[Settlement], *, wait: bool = True) -> list[Sett
     culprit's attempt fails, with PostgreSQL's words. One culprit among 64 costs 14 statements.
     Where even that is refused it stays started, and is left to the rescue.
 
+    What waits for a job that has ended is looked at by statements of their own, after the commit.
+
     Args:
         settlements: One for each job.
         wait: Whether for rows that somebody holds; else they are left alone.
@@ -64,7 +68,13 @@ def settle(settlements: Sequence[Settlement], *, wait: bool = True) -> list[Sett
         DatabaseError, ValueError, TypeError, RecursionError: It can't be stored, in a transaction
             of the caller's: what an atomic job wrote must go with its outcome.
     """
-    return halved([encode.encode(settlement) for settlement in settlements], wait=wait)
+    return followed(halved([encode.encode(settlement) for settlement in settlements], wait=wait))
+
+
+def followed(settled: list[Settled]) -> list[Settled]:
+    """Return `settled`; have what waits for those that have ended looked at after the commit."""
+    advance.follow([end.job_id for end in settled if end.has_dependents and end.status in TERMINAL])
+    return settled
 
 
 def halved(rows: Sequence[Row], *, wait: bool) -> list[Settled]:
@@ -126,7 +136,7 @@ def settled(found: Sequence[Sequence[Any]], rows: Sequence[Row]) -> list[Settled
 
 
 def _settled(job_id: UUID, columns: Sequence[Any]) -> Settled:
-    claim, status, queue, error, wait_seconds, job_class, attempt, began, ended = columns
+    claim, status, queue, error, wait_seconds, job_class, attempt, began, ended, has = columns
     return Settled(
         job_id=job_id,
         claim=claim,
@@ -138,6 +148,7 @@ def _settled(job_id: UUID, columns: Sequence[Any]) -> Settled:
         attempt=attempt,
         started_at=began,
         ended_at=ended,
+        has_dependents=has,
     )
 
 
@@ -152,7 +163,7 @@ IDS = "ARRAY(SELECT id FROM o)"
 
 COLUMNS = """
         e.id::text, e.claim, e.status, e.queue, e.error, extract(epoch FROM e.wait)::float8 AS wait,
-        e.job_class, e.attempt, e.began, e.ended"""
+        e.job_class, e.attempt, e.began, e.ended, e.has_dependents"""
 
 
 def moved() -> str:
@@ -161,8 +172,9 @@ def moved() -> str:
     # job that waited in its batch for its turn did not run meanwhile.
     return """
         ended AS MATERIALIZED (
-            SELECT l.id, l.claim, l.attempt, l.job_class, l.queue, l.worker_id, m.at, o.outcome,
-                o.loss, o.result, o.error_class, o.message, o.traceback, o.peak_memory,
+            SELECT l.id, l.claim, l.attempt, l.job_class, l.queue, l.worker_id, l.has_dependents,
+                m.at, o.outcome, o.loss, o.result, o.error_class, o.message, o.traceback,
+                o.peak_memory,
                 CASE WHEN c.wins THEN 'cancelled' ELSE o.status END AS status,
                 CASE WHEN c.wins THEN NULL ELSE make_interval(secs => o.wait_seconds) END AS wait,
                 CASE WHEN c.wins THEN concat_ws(': ', 'cancelled by ' || l.cancel_requested_by,

@@ -73,7 +73,7 @@ def _end(settlement: Settlement) -> dict[str, Any]:
 
 
 def _settled(settlement: Settlement, columns: Sequence[Any]) -> Settled:
-    queue, job_class, attempt, began, ended = columns
+    queue, job_class, attempt, began, ended, has_dependents = columns
     return Settled(
         job_id=settlement.job_id,
         claim=settlement.claim,
@@ -85,6 +85,7 @@ def _settled(settlement: Settlement, columns: Sequence[Any]) -> Settled:
         attempt=attempt,
         started_at=began,
         ended_at=ended,
+        has_dependents=has_dependents,
     )
 
 
@@ -106,7 +107,7 @@ _TYPES = {
     "async_classes": "text[]",
 }
 _NOTHING: dict[str, Any] = dict.fromkeys(_TYPES)
-_WIDTH = 5
+_WIDTH = 6
 
 
 @cache
@@ -131,7 +132,7 @@ def _statement(now: str, wall: str) -> str:
                 result = %(result)s::jsonb, error = '', updated_at = l.at
             FROM locked l WHERE j.id = l.id
             RETURNING j.id, j.claim, j.queue, j.job_class, j.attempt, j.worker_id, j.started_at,
-                j.finished_at, j.result),
+                j.finished_at, j.result, j.has_dependents),
         kept AS (
             INSERT INTO job_attempts (
                 job_id, number, claim, worker_id, worker_name, started_at, ended_at, outcome,
@@ -153,6 +154,6 @@ def _statement(now: str, wall: str) -> str:
             UPDATE job_statuses j SET
                 status = 'started', {SET_STARTED.format(at=wall, now=now)}
             FROM free f WHERE j.id = f.id RETURNING {returned})
-        SELECT e.queue, e.job_class, e.attempt, e.started_at, e.finished_at, j.*
+        SELECT e.queue, e.job_class, e.attempt, e.started_at, e.finished_at, e.has_dependents, j.*
         FROM ended e FULL JOIN begun j ON true
     """

@@ -24,8 +24,15 @@ def turn(
 
     Run it in autocommit. As `settle` and `start` say, but for this: it waits for no row that
     somebody holds; and if PostgreSQL refuses a row, the settlements are settled on their own and
-    nothing starts, every id is there for later.
+    nothing starts, every id is there for later. Never raises once it has committed.
     """
+    settled, beginning = _turn(settlements, job_ids, worker_id=worker_id, room=room)
+    return settle.followed(settled), beginning
+
+
+def _turn(
+    settlements: Sequence[Settlement], job_ids: Sequence[UUID], *, worker_id: UUID, room: int
+) -> tuple[list[Settled], Beginning]:
     ids = list(dict.fromkeys(job_ids))
     if single.is_for(settlements, ids):
         try:
@@ -36,7 +43,8 @@ def turn(
     if not settlements:
         return [], start.start(ids, worker_id=worker_id, room=room)
     if not ids:
-        return settle.settle(settlements, wait=False), Beginning()
+        rows = [encode.encode(settlement) for settlement in settlements]
+        return settle.halved(rows, wait=False), Beginning()
     rows = [encode.encode(settlement) for settlement in settlements]
     given = start.values(ids, worker_id=worker_id, room=room)
     try:

@@ -14,6 +14,8 @@ from jobs.lifecycle.settle import Settled
 from jobs.models import JobAttempt, JobStatus
 from jobs.statuses import Status
 
+_READ = ("status", "claim", "queue", "job_class", "error", "has_dependents")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -32,7 +34,7 @@ def look(settlements: Sequence[Settlement]) -> Found:
     ids = [settlement.job_id for settlement in settlements]
     free = _free(ids)
     found = Found()
-    jobs = JobStatus.objects.only("status", "claim", "queue", "job_class", "error").in_bulk(ids)
+    jobs = JobStatus.objects.only(*_READ).in_bulk(ids)
     attempts = {
         (attempt.job_id, attempt.claim): attempt
         for attempt in JobAttempt.objects.filter(job_id__in=ids).defer("traceback", "result")
@@ -71,4 +73,5 @@ def _settled(job: JobStatus, attempt: JobAttempt) -> Settled:
         attempt=attempt.number,
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
+        has_dependents=job.has_dependents,
     )

@@ -18,6 +18,7 @@ from django.db import connection, connections
 
 from jobs import conf
 from jobs.maintenance import leader, prune, relay, rescue
+from jobs.maintenance.dependents import Dependents
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes import channel
 from jobs.processes.connection import LOCK_MILLISECONDS, configure, unit_of_work
@@ -151,7 +152,13 @@ def _duties(
         interval_seconds=relay_seconds,
         outages=outages,
     )
-    short = [promote, rescue_lost]
+    release = Duty(
+        name="release",
+        verb=partial(Dependents().release, between),
+        interval_seconds=relay_seconds,
+        outages=outages,
+    )
+    short = [promote, release, rescue_lost]
 
     def meanwhile() -> bool:
         # To refill a queue of a million takes minutes: the others have their turns between pages.

@@ -79,7 +79,8 @@ def prune(rest: Callable[[float], bool] = _sleep, *, batch: int = BATCH) -> int:
     """Delete ended jobs past their retention, and the rows of workers that ended long ago.
 
     Opens its own transactions, one for each batch. What somebody else holds is left to the next
-    pass; a job that is retried meanwhile stays. The runs of schedules stay, without their jobs.
+    pass; a job that is retried meanwhile stays, and so does one that a living job depends on. The
+    runs of schedules stay, without their jobs.
 
     Args:
         rest: Called after each batch with the seconds to pause; after a no the next pass goes on.
@@ -186,10 +187,13 @@ def _old(lane: Lane) -> list[str | float]:
 
 
 def _is_old() -> str:
-    # All that a job must be to be deleted; whatever is to keep a job one day (a living dependent)
-    # belongs here.
+    # All that a job must be to be deleted. What waits for one is asked by
+    # `job_dependencies_parent_id`.
     return f"""j.job_class = %s AND j.status = %s
-                AND j.finished_at <= {clock.NOW} - make_interval(secs => %s)"""
+                AND j.finished_at <= {clock.NOW} - make_interval(secs => %s)
+                AND NOT EXISTS (
+                    SELECT 1 FROM job_dependencies d JOIN job_statuses c ON c.id = d.job_id
+                    WHERE d.parent_id = j.id AND c.finished_at IS NULL)"""
 
 
 def _deletion() -> str:

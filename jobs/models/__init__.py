@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.models.api_token import ApiToken
 from jobs.models.attempt import JobAttempt
+from jobs.models.dependency import JobDependency
 from jobs.models.job_status import JobQuerySet, JobStatus
 from jobs.models.lease import Lease
 from jobs.models.schedule import Schedule, ScheduleChange
@@ -14,6 +15,7 @@ __all__ = [
     "ApiToken",
     "Backfill",
     "JobAttempt",
+    "JobDependency",
     "JobQuerySet",
     "JobStatus",
     "JobWorker",

@@ -162,6 +162,9 @@ class JobStatus(models.Model):
     held_by = models.CharField(
         max_length=10, blank=True, default="", choices=[(h.value, h.value) for h in HeldBy]
     )
+    # Whether its end is followed by a look at those that wait for it. False though some do, where
+    # their dispatch was cut off right after its commit: these the duty finds.
+    has_dependents = models.BooleanField(default=False, db_default=False, editable=False)
     unique_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULL is "none"
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -15,7 +15,7 @@ from jobs.errors import StaleAttempt
 from jobs.lifecycle import announce, unsettled
 from jobs.lifecycle.announce import Ending
 from jobs.lifecycle.outcomes import Settlement, Unbegun
-from jobs.lifecycle.settle import Settled, settle
+from jobs.lifecycle.settle import Settled, followed, settle
 from jobs.models import JobStatus
 from jobs.processes.connection import discard, unit_of_work
 from jobs.processes.outage import Outage, Outages, Tries
@@ -120,6 +120,7 @@ class Ledger:
         try:
             with unit_of_work():
                 found = unsettled.look(settlements)
+                followed(found.recorded)
                 # Let go since it was passed over; or refused, and then it is again.
                 running = [one for one in settlements if one.job_id in found.running]
                 found.recorded.extend(settle(running, wait=False))

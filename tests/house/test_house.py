@@ -20,7 +20,9 @@ STATUS_WRITERS = {
     "jobs/dispatch/insert.py",
     "jobs/lifecycle/single.py",
     "jobs/lifecycle/start.py",
+    "jobs/dispatch/advance.py",
     "jobs/lifecycle/settle.py",
+    "jobs/workflows/revive.py",
     "jobs/maintenance/queued.py",
 }
 # The loops that must outlive one bad item, and where an author's own code is asked.

@@ -31,6 +31,7 @@ def end(job_id: UUID, status: Status = Status.COMPLETED, **fields: Any) -> Settl
         "attempt": 3,
         "started_at": now,
         "ended_at": now,
+        "has_dependents": False,
     }
     return Settled(**(values | fields))
 
