@@ -1,4 +1,4 @@
-"""Jobs and attempts as JSON values; their names are those of the REST API."""
+"""Jobs, attempts and backfills as JSON values; their names are those of the REST API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from jobs import registry
 from jobs.insights import explain
-from jobs.models import JobAttempt, JobStatus
+from jobs.insights.backfills import Progress
+from jobs.models import Backfill, JobAttempt, JobStatus
 
 
 def summary(job: JobStatus) -> dict[str, Any]:
@@ -65,4 +66,37 @@ def _attempt(attempt: JobAttempt) -> dict[str, Any]:
         "traceback": attempt.traceback,
         "peak_memory": attempt.peak_memory,
         "result": attempt.result,
+    }
+
+
+def backfill(row: Backfill) -> dict[str, Any]:
+    """Return all of a backfill's row."""
+    return {
+        "id": row.pk,
+        "schedule": row.schedule_name,
+        "status": row.status,
+        "from": row.from_at,
+        "to": row.to_at,
+        "newest_first": row.newest_first,
+        "max_active": row.max_active,
+        "only": row.only,
+        "total": row.total,
+        "made": row.made,
+        "passed": row.passed,
+        "cursor": row.cursor,
+        "reason": row.reason or None,
+        "made_by": row.made_by or None,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+    }
+
+
+def backfill_progress(progress: Progress) -> dict[str, Any]:
+    """Return a backfill with the counts of its runs."""
+    return {
+        **backfill(progress.backfill),
+        "completed": progress.completed,
+        "failed": progress.failed,
+        "living": progress.living,
+        "refused": progress.refused,
     }

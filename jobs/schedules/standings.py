@@ -34,6 +34,16 @@ class Moment:
     standing: Standing
 
 
+# Of a run `r`, by job_statuses_of_runs.
+_JOBS = """LATERAL (
+                SELECT count(*) AS jobs,
+                    count(*) FILTER (WHERE s.finished_at IS NULL) AS living,
+                    count(*) FILTER (WHERE s.status IN ('failed', 'cancelled')) AS failed
+                FROM job_statuses s
+                WHERE s.schedule = r.schedule_name AND s.schedule <> ''
+                    AND s.logical_time = r.logical_time) AS j"""
+
+
 def of(schedule_name: str, moments: Iterable[datetime]) -> Mapping[datetime, Moment]:
     """Return how it stands with those of `moments` that have a run; the others are missing.
 
@@ -41,16 +51,10 @@ def of(schedule_name: str, moments: Iterable[datetime]) -> Mapping[datetime, Mom
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT r.logical_time, r.id, r.outcome, r.reason, r.kept_status,
                 j.jobs, j.living, j.failed
-            FROM job_schedule_runs r, LATERAL (
-                SELECT count(*) AS jobs,
-                    count(*) FILTER (WHERE s.finished_at IS NULL) AS living,
-                    count(*) FILTER (WHERE s.status IN ('failed', 'cancelled')) AS failed
-                FROM job_statuses s
-                WHERE s.schedule = r.schedule_name AND s.schedule <> ''
-                    AND s.logical_time = r.logical_time) AS j
+            FROM job_schedule_runs r, {_JOBS}
             WHERE r.schedule_name = %s AND r.logical_time = ANY(%s)
             """,
             [schedule_name, list(moments)],
@@ -77,6 +81,26 @@ def living(backfill_id: int, schedule_name: str) -> int:
         row = cursor.fetchone()
     count: int = row[0]
     return count
+
+
+def tally(backfill_id: int) -> Mapping[Standing, int]:
+    """Count the runs of a backfill by their standing; missing are those that made no job.
+
+    One statement, that looks at each run: a second for some ten thousands.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT r.outcome, r.kept_status, j.jobs > 0, j.living > 0, j.failed > 0, count(*)
+            FROM job_schedule_runs r, {_JOBS}
+            WHERE r.backfill_id = %s GROUP BY 1, 2, 3, 4, 5
+            """,
+            [backfill_id],
+        )
+        counts = dict.fromkeys(Standing, 0)
+        for outcome, kept, jobs, alive, failed, count in cursor.fetchall():
+            counts[_standing(outcome, kept, jobs=jobs, alive=alive, failed=failed)] += count
+    return counts
 
 
 def _moment(run_id: int, outcome: str, reason: str, kept: str, *counts: Any) -> Moment:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFault
 
 from jobs.cli import (
+    backfill,
     cancel,
     check,
     demo,
@@ -38,6 +39,7 @@ _SUBCOMMANDS = {
         health,
         check,
         prune,
+        backfill,
         token,
         demo,
     )
