@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
 from jobs import conf, registry
-from jobs.schedules import declaration
+from jobs.schedules import declaration, fitting
+from jobs.schedules.declaration import Flaw
 
 _PLACE = {"URL", "HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "SENTINELS", "MASTER_NAME"}
 
@@ -111,7 +112,7 @@ def check_job_classes(**_: Any) -> list[CheckMessage]:
 
 @register("jobs")
 def check_schedules(**_: Any) -> list[CheckMessage]:
-    """E010: JOB_SCHEDULES is no dict. E011 to E014, W011 to W013: as schedules/declaration.py says.
+    """E010: JOB_SCHEDULES is no dict. E011 to E017, W011 to W014: as schedules/ says.
 
     A schedule whose job could not be made is a warning: it must not keep the others from running.
     """
@@ -123,14 +124,13 @@ def check_schedules(**_: Any) -> list[CheckMessage]:
                 id="jobs.E010",
             )
         ]
-    flaws = [
-        Error(flaw.message, hint=flaw.hint, id=flaw.check_id)
+    return [
+        _message(name, flaw)
         for name, entry in declaration.entries().items()
-        for flaw in declaration.flaws(name, entry)
+        for flaw in fitting.examined(name, entry)[1]
     ]
-    misfits = [
-        Warning(flaw.message, hint=flaw.hint, id=flaw.check_id)
-        for declared in declaration.sound()
-        for flaw in declaration.misfits(declared)
-    ]
-    return [*flaws, *misfits]
+
+
+def _message(name: object, flaw: Flaw) -> CheckMessage:
+    kind = Warning if flaw.is_misfit else Error
+    return kind(flaw.in_settings(name), hint=flaw.hint, id=flaw.check_id)

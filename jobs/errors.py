@@ -136,6 +136,39 @@ class UnknownSchedule(ScheduleError):
         self.name = name
 
 
+class ScheduleExists(ScheduleError):
+    """A schedule of this name exists."""
+
+    def __init__(self, name: str, *, source: str) -> None:
+        super().__init__(
+            f"A schedule named {name!r} exists, made in the {source}: choose another name, or "
+            "change that one.",
+            name=name,
+        )
+        self.name = name
+
+
+class ScheduleIsOfSettings(ScheduleError):
+    """A schedule of settings.JOB_SCHEDULES can only be paused, resumed and run."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} is declared in settings.JOB_SCHEDULES: change it there. Here it can be "
+            "paused, resumed and run.",
+            name=name,
+        )
+        self.name = name
+
+
+class InvalidSchedule(ScheduleError):
+    """The schedule can't be read, or its jobs couldn't be made. Lists every fault."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        lines = " ".join(fault["message"] for fault in faults)
+        super().__init__(f"The schedule is wrong: {lines}")
+        self.faults = list(faults)
+
+
 class InvalidBackfill(ScheduleError):
     """A backfill can't be started like this."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from datetime import timedelta
 
 MAX_SPAN = timedelta(days=3_650)
@@ -30,9 +31,11 @@ def read(value: object) -> timedelta:
         case str():
             span = _parsed(value)
         case _:
-            raise ValueError(f"{value!r} is no length of time: write '1h 30m', '15s' or '2d'")
+            raise ValueError(
+                f"{reprlib.repr(value)} is no length of time: write '1h 30m', '15s' or '2d'"
+            )
     if not timedelta(0) <= span <= MAX_SPAN:
-        raise ValueError(f"{value!s} is not between zero and {MAX_SPAN.days} days")
+        raise ValueError(f"{reprlib.repr(value)} is not between zero and {MAX_SPAN.days} days")
     return span
 
 
@@ -52,7 +55,9 @@ def written(span: timedelta) -> str:
 def _parsed(text: str) -> timedelta:
     match = _SPAN.fullmatch(text)
     if match is None or not any(match.groups()):
-        raise ValueError(f"{text!r} is no length of time: write '1h 30m', '15s' or '2d'")
+        raise ValueError(
+            f"{reprlib.repr(text)} is no length of time: write '1h 30m', '15s' or '2d'"
+        )
     days, hours, minutes = (int(part or 0) for part in match.group(1, 2, 3))
     seconds = float(match[4] or 0)
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

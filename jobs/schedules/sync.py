@@ -52,13 +52,7 @@ def _take_turn() -> None:
 def _row(item: Declared, present: Mapping[str, Schedule], now: datetime) -> Schedule:
     return Schedule(
         name=item.name,
-        job_class=item.job,
-        crons=list(item.rule.crons),
-        every=item.rule.every,
-        timezone=item.rule.timezone,
-        params=dict(item.params),
-        queue=item.queue,
-        enabled=item.enabled,
+        **item.columns(),
         next_at=_next_at(item, present.get(item.name), now),
         synced_at=now,
     )
@@ -82,5 +76,7 @@ def _write(rows: list[Schedule]) -> None:
 
 def _log_flaws() -> None:
     for name, entry in declaration.entries().items():
-        for flaw in declaration.flaws(name, entry):
-            logger.error("%s (%s) It is left out. %s", flaw.message, flaw.check_id, flaw.hint)
+        for flaw in declaration.read(name, entry)[1]:
+            logger.error(
+                "%s (%s) It is left out. %s", flaw.in_settings(name), flaw.check_id, flaw.hint
+            )

@@ -33,7 +33,7 @@ BROAD_CATCHERS = {
     "jobs/lifecycle/verdict.py",
     "jobs/maintenance/duties.py",
     "jobs/schedules/scheduler.py",
-    "jobs/schedules/declaration.py",
+    "jobs/schedules/fitting.py",
 }
 # Words that elsewhere mean what the house has a word for: dispatch, relay, worker, give back ...
 SECOND_WORDS = {
