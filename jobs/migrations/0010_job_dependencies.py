@@ -23,7 +23,7 @@ NO_GUARD = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0008_indexes_of_runs")]
+    dependencies = [("jobs", "0009_backfills_seen")]
 
     operations = [
         # Rather fails than has everybody wait in line behind it; then migrate again.
