@@ -8,12 +8,14 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.contrib.contenttypes.models import ContentType
 
 from jobs import registry
-from jobs.models import JobStatus
+from jobs.models import JobStatus, Schedule
 from jobs.spec import JobSpec
 
 ADD = "jobs.add_jobstatus"  # run any class
 VIEW = "jobs.view_jobstatus"
 CHANGE = "jobs.change_jobstatus"  # retry and cancel
+VIEW_SCHEDULES = "jobs.view_schedule"
+CHANGE_SCHEDULES = "jobs.change_schedule"  # pause, resume, edit, backfill
 
 AnyUser = User | AnonymousUser
 
@@ -62,3 +64,28 @@ def may_view(user: AnyUser) -> bool:
 def may_change(user: AnyUser) -> bool:
     """Whether `user` may retry and cancel jobs."""
     return user.has_perm(CHANGE)
+
+
+def may_view_schedules(user: AnyUser) -> bool:
+    """Whether `user` may read schedules: also given with the right to change them."""
+    return user.has_perm(VIEW_SCHEDULES) or user.has_perm(CHANGE_SCHEDULES)
+
+
+def may_change_schedules(user: AnyUser) -> bool:
+    """Whether `user` may pause, resume and, with the right to run its jobs, edit schedules."""
+    return user.has_perm(CHANGE_SCHEDULES)
+
+
+def may_run_schedule(user: AnyUser, schedule: Schedule) -> bool:
+    """Whether `user` may run every job class of a schedule: asked before any of its jobs is made.
+
+    Also before a schedule is edited: who may not run a class shall not have it run either.
+    """
+    return all(may_run(user, job_class) for job_class in classes_of(schedule))
+
+
+def classes_of(schedule: Schedule) -> list[str]:
+    """Return the names of the job classes that a schedule makes jobs of."""
+    if schedule.steps is None:
+        return [schedule.job_class]
+    return sorted({str(step.get("job", "")) for step in schedule.steps.values()})

@@ -61,7 +61,7 @@ def everything(admin_user):
     schedule = Schedule.objects.create(
         name="nightly",
         job_class="Echo",
-        cron="0 2 * * *",
+        crons=["0 2 * * *"],
         queue="low",
         params={"value": "x"},
         synced_at=started.created_at,
@@ -145,7 +145,9 @@ def test_our_pages_hold_no_inline_code(admin_client, status):
     ]
     pages = [page_of(job), *do, reverse("admin:jobs_jobstatus_changelist"), reverse("admin:index")]
     pages += [reverse("admin:jobs_jobstatus_run"), "/admin/jobs/jobstatus/run/Echo/"]
-    pages += ["/admin/jobs/schedule/nightly/change/", "/admin/jobs/jobworker/"]
+    pages += ["/admin/jobs/schedule/", "/admin/jobs/jobworker/"]
+    views = ("", "?view=day", "?view=days", "?view=weeks", "?view=year")
+    pages += [f"/admin/jobs/schedule/nightly/change/{view}" for view in views]
 
     found = {page: INLINE.findall(admin_client.get(page).content.decode()) for page in pages}
 

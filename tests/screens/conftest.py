@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -103,6 +105,17 @@ class Screen:
 
     def shows(self, words):
         self.until(lambda: words in self.text)
+
+    def choose_theme(self, theme):
+        self.driver.execute_script("localStorage.setItem('theme', arguments[0])", theme)
+
+    def keep(self, name):
+        """Keep a picture of the whole page where the environment names a folder for it."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            height = self.driver.execute_script("return document.documentElement.scrollHeight")
+            self.driver.set_window_size(1280, max(900, height + 150))
+            self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+            self.driver.set_window_size(1280, 900)
 
     def log_in(self, name):
         self.open("/admin/")

@@ -5,79 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.models import JobWorker, Schedule, ScheduleRun
+from jobs.models import JobWorker, Schedule
 from jobs.statuses import Status
-from tests.admin.conftest import browser, person
+from tests.histories import make_schedule
 from tests.make import make_job, make_worker
 
 pytestmark = pytest.mark.django_db
-
-
-def make_schedule(**fields):
-    now = timezone.now()
-    values = {"name": "nightly", "job_class": "Echo", "crons": ["0 2 * * *"], "queue": "low"}
-    return Schedule.objects.create(
-        **values | {"synced_at": now, "next_at": now + timedelta(hours=3, seconds=-5)} | fields
-    )
-
-
-def test_a_schedule_is_told_in_words_with_its_next_and_last_run(boss):
-    make_schedule()
-    job = make_job(status=Status.FAILED)
-    when = timezone.now() - timedelta(hours=2)
-    ScheduleRun.objects.create(
-        schedule_name="nightly", logical_time=when, job=job, outcome="dispatched", created_at=when
-    )
-
-    html = boss.get("/admin/jobs/schedule/").content.decode()
-
-    for word in ("At 02:00", "in 2 h 59 min", "2 h ago", "job-badge-failed", str(job.id)):
-        assert word in html
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"crons": ["0 1 * * mon-fri"]}, "At 01:00, Monday through Friday"),
-        ({"crons": [], "every": timedelta(minutes=90)}, "Every 1 h 30 min"),
-        ({"crons": ["not a cron"]}, "not a cron"),
-    ],
-)
-def test_every_kind_of_rule_has_words(boss, fields, words):
-    make_schedule(**fields)
-
-    page = boss.get("/admin/jobs/schedule/nightly/change/")
-
-    assert page.status_code == 200
-    assert words in page.content.decode()
-
-
-def test_a_schedule_that_is_off_has_no_next_run(boss):
-    make_schedule(enabled=False)
-
-    html = boss.get("/admin/jobs/schedule/").content.decode()
-
-    assert "in 2 h" not in html
-    assert 'alt="False"' in html
-
-
-def test_a_schedules_secret_params_are_hidden(boss):
-    make_schedule(job_class="Secretive", params={"user": "alice", "password": "correct horse"})
-
-    html = boss.get("/admin/jobs/schedule/nightly/change/").content.decode()
-
-    assert "alice" in html
-    assert "correct horse" not in html
-
-
-def test_run_now_is_offered_to_who_may_run_the_class():
-    make_schedule()
-    link = "/admin/jobs/jobstatus/run/Echo/?schedule=nightly"
-    may = browser(person("rosa", "jobs.view_schedule", "jobs.run_echo"))
-    may_not = browser(person("victor", "jobs.view_schedule"))
-
-    assert link in may.get("/admin/jobs/schedule/nightly/change/").content.decode()
-    assert link not in may_not.get("/admin/jobs/schedule/nightly/change/").content.decode()
 
 
 @pytest.mark.parametrize("model", ["schedule", "schedulerun", "jobworker"])

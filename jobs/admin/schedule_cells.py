@@ -1,0 +1,145 @@
+"""Runs of schedules as small coloured cells: bars of a strip, cells of a calendar."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from jobs import permissions
+from jobs.admin import job_page, render
+from jobs.insights.schedule_runs import Run
+from jobs.models import ScheduleRun
+
+_REASON_CHARACTERS = 160
+_HEIGHTS = 5  # of a bar, by how long its run was beside the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Where a person may follow a run to."""
+
+    jobs: bool
+    runs: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Links:
+        """Return what this request's person may see."""
+        return cls(
+            jobs=permissions.may_view(request.user),
+            runs=request.user.has_perm("jobs.view_schedulerun"),
+        )
+
+    def of_run(self, run: Run) -> str:
+        """Return the address of a run's job, of the run itself where there is none, or nothing."""
+        if run.job_id is not None and self.jobs:
+            return job_page.page_address(run.job_id)
+        return reverse("admin:jobs_schedulerun_change", args=[run.id]) if self.runs else ""
+
+
+def clock_time(moment: datetime, zone: tzinfo) -> str:
+    """Return a moment in a schedule's zone: "Tue 1 Dec 2026, 02:00 CET"."""
+    local = moment.astimezone(zone)
+    seconds = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    return f"{local:%a} {local.day} {local:%b %Y}, {seconds} {local:%Z}"
+
+
+def title(run: Run, zone: tzinfo, now: datetime) -> str:
+    """Return a run in one line: when, what became of it, how long, how many rows, who asked."""
+    parts = [f"{clock_time(run.logical_time, zone)}: {run.status.replace('_', ' ')}"]
+    length = run.length(now)
+    if length is not None:
+        parts.append(f"{'for' if run.is_living else 'after'} {render.duration(length)}")
+    if run.rows is not None:
+        parts.append(f"{run.rows:,} rows")
+    if run.kind != ScheduleRun.Kind.TICK:
+        kind = "run now" if run.kind == ScheduleRun.Kind.MANUAL else run.kind
+        parts.append(f"{kind} by {run.made_by}" if run.made_by else kind)
+    if run.reason:
+        parts.append(Truncator(run.reason).chars(_REASON_CHARACTERS))
+    return ", ".join(parts)
+
+
+def strip(runs: Sequence[Run], zone: tzinfo, now: datetime, links: Links) -> SafeString:
+    """Return runs as bars, the newest at the end; the longer it ran, the higher its bar.
+
+    The bars are for the mouse and the eye; a reader hears how many there are of each kind.
+    """
+    if not runs:
+        return render.DASH
+    lengths = [run.length(now) or timedelta(0) for run in runs]
+    longest = max(*lengths, timedelta(microseconds=1))
+    bars = (
+        _bar(run, title(run, zone, now), links.of_run(run), length / longest)
+        for run, length in zip(runs, lengths, strict=True)
+    )
+    words = f"Last {len(runs)} runs: {counted(run.status for run in runs)}"
+    return format_html(
+        '<span class="job-strip" role="group" aria-label="{}">{}</span>',
+        words,
+        format_html_join("", "{}", ((bar,) for bar in bars)),
+    )
+
+
+def counted(words: Iterable[str]) -> str:
+    """Return how many there are of each word, the most frequent first: "28 completed, 2 failed"."""
+    return ", ".join(f"{count:,} {word}" for word, count in Counter(words).most_common())
+
+
+def _bar(run: Run, words: str, address: str, share: float) -> SafeString:
+    height = max(1, round(share * _HEIGHTS)) if run.has_job else 1
+    css = f"job-bar job-bar-{height} job-run job-run-{run.status}"
+    if not address:
+        return format_html('<span class="{}" title="{}"></span>', css, words)
+    return format_html(
+        '<a class="{}" href="{}" title="{}" aria-label="{}" tabindex="-1"></a>',
+        css,
+        address,
+        words,
+        words,
+    )
+
+
+def link(run: Run, links: Links) -> SafeString:
+    """Return a run's status as a badge that leads to its job."""
+    address = links.of_run(run)
+    badge = render.badge(run.status)
+    return format_html('<a href="{}">{}</a>', address, badge) if address else badge
+
+
+def moment(value: datetime, zone: tzinfo, now: datetime) -> SafeString:
+    """Return a moment as "in 3 h", with the clock's time in the schedule's zone beneath it."""
+    return format_html(
+        '<time datetime="{}" title="{}">{}<span class="job-line quiet">{}</span></time>',
+        value.isoformat(),
+        clock_time(value, zone),
+        render.relative(value, now),
+        short_time(value, zone, now),
+    )
+
+
+def short_time(value: datetime, zone: tzinfo, now: datetime) -> str:
+    """Return a moment as shortly as it stays clear: "02:00", "Fri 02:00", "1 Jan 2027, 02:00"."""
+    local, today = value.astimezone(zone), now.astimezone(zone).date()
+    away = abs((local.date() - today).days)
+    clock = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    if away == 0:
+        return clock
+    if away < 7:  # noqa: PLR2004 - further away a weekday's name is not clear
+        return f"{local:%a} {clock}"
+    return f"{local.day} {local:%b %Y}, {clock}"
+
+
+def runs_address(name: str, **lookups: Any) -> str:
+    """Return the address of the list of a schedule's runs."""
+    query = urlencode({"schedule_name": name, **lookups})
+    return f"{reverse('admin:jobs_schedulerun_changelist')}?{query}"
