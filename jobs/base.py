@@ -174,6 +174,32 @@ class BaseJob:
         if self._context is not None:
             self._context.progress(done, total, message)
 
+    def checkpoint(self, position: Any) -> None:
+        """Record how far the job is, for the attempt that follows a kill, a stop or an error.
+
+        Write it in the transaction of what was done until there: then both stand, or neither, and
+        each piece of work is done exactly once. An attempt that was lost to another worker is
+        refused, and its transaction must not commit. Outside a worker it does nothing.
+
+        Args:
+            position: JSON of at most 64 KiB: a row's number, a key, a page's token.
+
+        Raises:
+            InvalidCheckpoint: It is no such JSON.
+            StaleAttempt: Another attempt has begun.
+        """
+        if self._context is not None:
+            self._context.checkpoint(position)
+
+    @property
+    def last_checkpoint(self) -> Any:
+        """The position recorded last, by this attempt or an earlier one; None before the first.
+
+        A retry goes on from there; a completed job that is run again begins anew. Read it once,
+        before the work: from then on an earlier attempt that still runs somewhere records nothing.
+        """
+        return None if self._context is None else self._context.last_checkpoint()
+
     def _running(self) -> Context:
         if self._context is None:
             raise JobError(f"{type(self).__name__} isn't running: only a worker gives it an id.")
@@ -186,7 +212,7 @@ _DISPATCH_KEYWORDS = frozenset(
 # Options and keywords to come; a param of such a name would break with the release that brings it.
 _TO_COME = frozenset(
     {
-        "about", "checkpoint", "limit", "log", "on_conflict", "on_failed", "rate",
+        "about", "limit", "log", "on_conflict", "on_failed", "rate",
         "start_before", "step", "unique", "upgrade_params",
     }
 )  # fmt: skip

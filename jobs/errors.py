@@ -1,4 +1,4 @@
-"""Every error of Jobsite in one tree, and the two exceptions a job may raise to steer itself."""
+"""Every error of Jobsite in one tree, and the exceptions a job may raise to steer itself."""
 
 from __future__ import annotations
 
@@ -205,8 +205,16 @@ class ResultTooLarge(AttemptError):
         )
 
 
+class InvalidCheckpoint(AttemptError):
+    """What a job wants to record as its position is not JSON, or too large."""
+
+
+class TooManyRejected(AttemptError):
+    """More rows were rejected than the job's `max_rejected` allows."""
+
+
 class StaleAttempt(AttemptError):
-    """The attempt ended after its job had moved on; its outcome was dropped."""
+    """The attempt ended, or wanted to record how far it is, after its job had moved on."""
 
     def __init__(self, *, job_id: UUID, claim: int) -> None:
         super().__init__(
@@ -298,3 +306,17 @@ class Cancel(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Reject(Exception):
+    """Raise in an EtlJob's `transform`: leave this row out, keep it with the reason, go on.
+
+    Args:
+        reason: Why, in one line for people.
+        row: What is kept of the row in its place; None: nothing of it.
+    """
+
+    def __init__(self, reason: str, *, row: Any = ...) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.row = row

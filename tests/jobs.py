@@ -27,7 +27,7 @@ from jobs.base import BaseJob
 from jobs.errors import Cancel, Snooze
 from jobs.retention import Retention
 from jobs.retry import Backoff
-from tests import async_jobs  # noqa: F401 - for every process that finds this module
+from tests import async_jobs, etl_jobs  # noqa: F401 - for every process that finds this module
 
 
 class Echo(BaseJob):

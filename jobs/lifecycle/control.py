@@ -15,6 +15,7 @@ from django.db.models.functions import Greatest
 
 from jobs import json_values
 from jobs.dispatch import advance, outbox
+from jobs.lifecycle import checkpoint
 from jobs.models import JobStatus, clock, locking
 from jobs.statuses import TERMINAL, Status, sources
 from jobs.workflows import revive
@@ -53,7 +54,12 @@ def retry(job_ids: Sequence[UUID], *, by: str) -> Moved:
 
 def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
     with transaction.atomic():
-        moved = JobStatus.objects.filter(id__in=job_ids).move(
+        named = JobStatus.objects.filter(id__in=job_ids)
+        named.lock()
+        # What failed goes on where it stopped; what completed begins anew.
+        completed = named.filter(status=Status.COMPLETED)
+        checkpoint.forget(list(completed.values_list("id", flat=True)))
+        moved = named.move(
             Status.QUEUED,
             sources=TERMINAL,
             max_attempts=Greatest(F("max_attempts"), F("attempt") + 1),

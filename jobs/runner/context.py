@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs import conf, json_values, registry
 from jobs.errors import JobCancelled
+from jobs.lifecycle import checkpoint
 from jobs.models import JobStatus, clock
 from jobs.processes import connection as connections
 from jobs.runner.watch import Watch
@@ -111,6 +112,11 @@ class Context(ABC):
         self._job = job
 
     @property
+    def job(self) -> JobStatus:
+        """The job, as the attempt began."""
+        return self._job
+
+    @property
     def job_id(self) -> UUID:
         """The job's id."""
         return self._job.id
@@ -124,6 +130,23 @@ class Context(ABC):
     def logical_time(self) -> datetime | None:
         """The moment the job's tick stands for; None for a job that no schedule made."""
         return self._job.logical_time
+
+    def last_checkpoint(self) -> Any:
+        """Return the position recorded last, by this attempt or an earlier one; None: none was.
+
+        Raises:
+            StaleAttempt: The attempt was lost to another worker.
+        """
+        return checkpoint.take_over(self._job).position
+
+    def checkpoint(self, position: Any) -> None:
+        """Record the position, in the transaction of what the job wrote until there.
+
+        Raises:
+            InvalidCheckpoint: It is no JSON that PostgreSQL can hold, or too large.
+            StaleAttempt: The attempt was lost to another worker.
+        """
+        checkpoint.record(self._job, position)
 
     @abstractmethod
     def progress(self, done: int, total: int | None, message: str) -> None:

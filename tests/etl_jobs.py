@@ -1,0 +1,94 @@
+"""The imports every test uses; they load into a table without a key, where doubles show."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg2.extras import execute_values
+
+from jobs.base import BaseJob
+from jobs.errors import Reject
+from jobs.etl import EtlJob, numbered
+from jobs.retry import Backoff
+
+AT_ONCE = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
+TABLE = "CREATE TABLE public.loaded (job uuid, number int)"
+
+
+def write(job_id: Any, numbers: list[int]) -> None:
+    """Write numbers of a job."""
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor.cursor, "INSERT INTO loaded VALUES %s", [(job_id, number) for number in numbers]
+        )
+
+
+class LoadNumbers(EtlJob):
+    """Load the numbers from 1, every hundredth rejected, every seventieth left out."""
+
+    max_attempts = 10
+    backoff = AT_ONCE
+    batch_size = 10
+
+    rows: int
+    pause: float = 0.0
+    fails_at: int = 0
+
+    def extract(self, after: int | None) -> Iterator[tuple[int, int]]:
+        for number, position in numbered(range(1, self.rows + 1), after):
+            if number == self.fails_at and self.attempt == 1:
+                raise ConnectionError("the source is gone")
+            yield number, position
+
+    def transform(self, row: int) -> int | None:
+        if row % 100 == 0:
+            raise Reject(f"{row} is a hundred")
+        return None if row % 70 == 0 else row
+
+    def load(self, rows: list[int]) -> None:
+        write(self.job_id, rows)
+        time.sleep(self.pause)
+
+
+class LoadLate(EtlJob):
+    """Load ten numbers, the first attempt's in a batch that waits for a lock that others hold."""
+
+    max_attempts = 10
+    backoff = AT_ONCE
+    batch_size = 5
+
+    lock: int
+
+    def extract(self, after: int | None) -> Iterator[tuple[int, int]]:
+        return numbered(range(1, 11), after)
+
+    def load(self, rows: list[int]) -> None:
+        write(self.job_id, rows)
+        if self.attempt == 1 and rows[0] > 5:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [self.lock])
+
+
+class CountUp(BaseJob):
+    """Write the numbers from 1 with a checkpoint of its own after each."""
+
+    max_attempts = 10
+    backoff = AT_ONCE
+
+    rows: int
+    fails_at: int = 0
+
+    def _perform(self) -> Any:
+        begun_at = self.last_checkpoint or 0
+        for number in itertools.takewhile(lambda n: n <= self.rows, itertools.count(begun_at + 1)):
+            if number == self.fails_at and self.attempt == 1:
+                raise ConnectionError("the source is gone")
+            with transaction.atomic():
+                write(self.job_id, [number])
+                self.checkpoint(number)
+        return {"begun_at": begun_at}

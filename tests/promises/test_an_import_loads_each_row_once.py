@@ -1,0 +1,123 @@
+"""P4: an EtlJob goes on where its last attempt stopped, and loads each row exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from django.db import connection
+
+from jobs.errors import WorkerLost
+from jobs.maintenance import rescue
+from jobs.models import JobAttempt, JobCheckpoint, JobRejectedRow, JobStatus
+from tests import others, wait
+from tests.etl_jobs import TABLE, CountUp, LoadLate, LoadNumbers
+from tests.workers import Workers
+
+pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
+DOUBLED = "rows are missing or loaded twice"
+
+
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    """A table that is dropped again: these tests commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE loaded")
+
+
+def loaded(job: JobStatus) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT number FROM loaded WHERE job = %s ORDER BY number", [job.id])
+        return [number for (number,) in cursor.fetchall()]
+
+
+def expected(rows: int) -> list[int]:
+    return [number for number in range(1, rows + 1) if number % 100 and number % 70]
+
+
+def test_kills_at_any_moment_load_each_row_once(workers: Workers) -> None:
+    jobs = LoadNumbers.dispatch_many([{"rows": 1_500, "pause": 0.005}] * 6)
+    worker = workers.start("default", "--concurrency", "2", heartbeat=0.1)
+    rand = Random(5)
+
+    for _ in range(6):
+        runners = wait.until(
+            "both runners", lambda: len(worker.runners()) == 2 and worker.runners()
+        )
+        time.sleep(rand.uniform(0.05, 0.4))  # the moment of the kill, not a wait
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rand.choice(runners), signal.SIGKILL)
+
+    for job in jobs:
+        wait.until_status(job, "completed", "failed")
+        rows_out = JobCheckpoint.objects.get(job=job).rows_out
+        # One that three kills have hit is given up, and has loaded what it says.
+        assert loaded(job) == expected(1_500)[:rows_out], DOUBLED
+        if job.status == "completed":
+            assert job.result == {"rows_in": 1_500, "rows_out": 1_466, "rows_rejected": 15}
+            kept = JobRejectedRow.objects.filter(job=job).order_by("number")
+            assert [row.row for row in kept] == list(range(100, 1_501, 100))
+    assert sum(job.status == "completed" for job in jobs) > 3
+    resumed = JobAttempt.objects.filter(error_class="WorkerLost").values("job")
+    assert resumed.count() >= 3, "the kills have hit nobody"
+
+
+def test_a_stop_in_the_middle_loads_each_row_once(workers: Workers) -> None:
+    job = LoadNumbers.dispatch(rows=1_500, pause=0.01)
+    worker = workers.start("default", grace=0.1)
+    wait.until("a batch", lambda: JobCheckpoint.objects.filter(job=job, rows_in__gt=0).exists())
+
+    worker.stop()
+
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.interruptions) == ("queued", 0, 1)
+    reached = JobCheckpoint.objects.get(job=job).rows_in
+    assert 0 < reached < 1_500
+    workers.start("default")
+    wait.until_status(job, "completed")
+    assert loaded(job) == expected(1_500), DOUBLED
+
+
+def test_an_error_in_the_middle_loads_each_row_once(workers: Workers) -> None:
+    jobs = [
+        LoadNumbers.dispatch(rows=95, fails_at=55),
+        CountUp.dispatch(rows=20, fails_at=11),
+    ]
+
+    workers.start("default")
+
+    for job in jobs:
+        wait.until_status(job, "completed")
+        assert JobAttempt.objects.filter(job=job, error_class="ConnectionError").count() == 1
+    assert loaded(jobs[0]) == expected(95)
+    assert loaded(jobs[1]) == list(range(1, 21))
+    assert jobs[1].result == {"begun_at": 10}
+
+
+def test_a_late_attempt_loads_nothing_once_the_next_has_begun(workers: Workers) -> None:
+    worker = workers.start("default", "--concurrency", "2")
+    with others.elsewhere() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(4712)")
+        job = LoadLate.dispatch(lock=4712)
+        wait.until(
+            "its first batch", lambda: JobCheckpoint.objects.filter(job=job, position=5).exists()
+        )
+        others.until_blocked()
+        job.refresh_from_db()
+        # As the leader does to a worker that was silent for a lease.
+        assert rescue.settle_lost([job], WorkerLost("silent"))
+        wait.until_status(job, "completed")
+        cursor.execute("COMMIT")
+
+        wait.until("its word", lambda: "has moved on since claim" in worker.log)
+    assert loaded(job) == list(range(1, 11)), DOUBLED
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.losses) == ("completed", 2, 1)
