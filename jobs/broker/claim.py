@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from jobs import conf
 from jobs.broker import keys, registries, scripts
@@ -138,21 +138,10 @@ def take(
 def take_when_pushed(
     client: Redis, queues: Sequence[str], worker_id: UUID, *, count: int, seconds: float
 ) -> Taken:
-    """Wait until something is pushed, at most `seconds` (at least 0.01), then `take`.
-
-    One round trip: sent together, since while Redis holds the wait back it holds the rest of this
-    connection as well.
-    """
+    """Wait until something is pushed, at most `seconds` (at least 0.01), then `take`."""
     call = _call(queues, worker_id, count)
-    with client.pipeline(transaction=False) as pipe:
-        pipe.blpop([wake for queue in queues for wake in _wakes(queue)], timeout=seconds)
-        pipe.evalsha(call.script.sha, *call.words)
-        _, taken = pipe.execute(raise_on_error=False)
-    if isinstance(taken, NoScriptError):
-        taken = scripts.run(client, call)
-    elif isinstance(taken, Exception):
-        raise taken
-    return _taken(client, call, taken)
+    wakes = [wake for queue in queues for wake in _wakes(queue)]
+    return _taken(client, call, scripts.run_when_pushed(client, call, wakes, seconds=seconds))
 
 
 def _wakes(queue: str) -> tuple[str, str]:

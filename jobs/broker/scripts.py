@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from jobs.broker import poison
 from jobs.values import value
@@ -51,17 +52,44 @@ def run(client: Redis, call: Call) -> Any:
 def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:
     """Call scripts one after the other in one round trip; an answer may be the error of its call.
 
-    On the bare connection: redis-py's pipeline takes more than twice as long, and its own scripts
-    ask with every one whether the server knows them.
+    redis-py's own scripts ask with every one whether the server knows them.
+    """
+    answers = _ask(client, [_command(call) for call in calls])
+    return [_mended(client, call, answers[number]) for number, call in enumerate(calls)]
+
+
+def run_when_pushed(client: Redis, call: Call, lists: Sequence[str], *, seconds: float) -> Any:
+    """Wait until something can be popped off one of `lists`, at most `seconds`, then call a script.
+
+    One round trip: sent together, since while Redis holds the wait back it holds the rest of this
+    connection as well.
+    """
+    popped, answer = _ask(client, [("BLPOP", *lists, seconds), _command(call)])
+    if poison.is_wrong_type(popped):
+        # What the script has done the caller must hear of, whatever becomes of this.
+        with contextlib.suppress(RedisError):
+            poison.put_aside_all(client, lists)
+    answer = _mended(client, call, answer)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _command(call: Call) -> tuple[Any, ...]:
+    return ("EVALSHA", call.script.sha, *call.words)
+
+
+def _ask(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the answers to `commands`, errors among them: on the bare connection.
+
+    redis-py's pipeline takes more than twice as long.
     """
     connection: Any = client.connection_pool.get_connection()
     try:
-        commands = [("EVALSHA", call.script.sha, *call.words) for call in calls]
         connection.send_packed_command(connection.pack_commands(commands))
-        answers = [_read(connection) for _ in calls]
+        return [_read(connection) for _ in commands]
     finally:
         client.connection_pool.release(connection)
-    return [_mended(client, call, answers[number]) for number, call in enumerate(calls)]
 
 
 def _read(connection: Any) -> Any:

@@ -57,6 +57,22 @@ def test_an_idle_worker_finds_what_woke_nobody_at_the_end_of_its_wait(redis: Red
     assert taken.entries == [("high", "plain")]
 
 
+def test_what_is_taken_is_heard_of_however_the_wait_ended(redis: Redis):
+    def unblock() -> None:
+        wait.until("it waits", lambda: redis.info("clients")["blocked_clients"] == 1)
+        redis.rpush(keys.queue("high"), "plain")
+        [waiting] = [each for each in redis.client_list() if "b" in each["flags"]]
+        redis.client_unblock(waiting["id"], error=True)
+
+    unblocker = threading.Thread(target=unblock)
+    unblocker.start()
+
+    taken = claim.take_when_pushed(redis, ["high"], WORKER, count=1, seconds=10)
+
+    unblocker.join()
+    assert taken.entries == [("high", "plain")]
+
+
 def test_a_server_that_has_forgotten_its_scripts_is_told_them_again(redis: Redis):
     redis.script_flush()
     redis.rpush(keys.queue("high"), "a")
