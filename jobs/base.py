@@ -114,15 +114,17 @@ class BaseJob:
             DispatchError: What was wrong and what to do (InvalidParams, UnknownQueue,
                 ParamsTooLarge, InvalidOption, UnknownParent); then there is no row.
         """
-        return cls.dispatch_many(
-            [params],
+        request = _request(
+            cls,
+            params,
             queue=queue,
             run_at=run_at,
             tags=tags,
             created_by=created_by,
             depends_on=depends_on,
             on_parent_failure=on_parent_failure,
-        )[0]
+        )
+        return create.dispatch_one(request)
 
     @classmethod
     def dispatch_many(  # noqa: PLR0913 - all of `dispatch`, by keyword
@@ -137,16 +139,14 @@ class BaseJob:
         on_parent_failure: str = OnParentFailure.CANCEL,
     ) -> list[JobStatus]:
         """Make a job for each of `params`, all or none, a thousand at once; else as `dispatch`."""
-        if "spec" not in cls.__dict__:
-            raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
-        created_by_id = getattr(created_by, "pk", created_by)
-        request = Request(
-            spec=cls.spec,
+        request = _request(
+            cls,
+            {},
             queue=queue,
             run_at=run_at,
             tags=tags,
-            created_by_id=created_by_id,
-            depends_on=_ids(depends_on) if depends_on else (),
+            created_by=created_by,
+            depends_on=depends_on,
             on_parent_failure=on_parent_failure,
         )
         return create.dispatch_many(request, params)
@@ -222,6 +222,25 @@ RESERVED = (
     | _DISPATCH_KEYWORDS
     | _TO_COME
 )
+
+
+def _request(
+    cls: type[BaseJob],
+    params: Mapping[str, Any],
+    *,
+    created_by: Any,
+    depends_on: Iterable[JobStatus | UUID],
+    **options: Any,
+) -> Request:
+    if "spec" not in cls.__dict__:
+        raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
+    return Request(
+        spec=cls.spec,
+        params=params,
+        created_by_id=getattr(created_by, "pk", created_by),
+        depends_on=_ids(depends_on) if depends_on else (),
+        **options,
+    )
 
 
 def _ids(jobs: Iterable[JobStatus | UUID]) -> tuple[UUID, ...]:

@@ -86,7 +86,7 @@ def _dispatched(request: HttpRequest, spec: JobSpec, form: RunForm) -> JobStatus
         created_by_id=request.user.pk,
     )
     try:
-        return create.dispatch([wish])[0]
+        return create.dispatch_one(wish)
     except InvalidParams as error:
         form.add_faults(error.faults)
     except UnknownQueue as error:

@@ -54,7 +54,7 @@ def _run(options: dict[str, Any], out: Output) -> int:
             run_at=_run_at(options["at"]),
             tags=tuple(options["tag"]),
         )
-        job = create.dispatch([request])[0]
+        job = create.dispatch_one(request)
     except DispatchError as error:
         raise unusable(str(error)) from error
     out.say(f"Job {job.id}: {job.status} in queue {job.queue}")

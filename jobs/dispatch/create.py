@@ -66,6 +66,23 @@ def dispatch(requests: Sequence[Request]) -> list[JobStatus]:
     return _dispatch(((request, request.params) for request in requests), _bonds(requests))
 
 
+def dispatch_one(request: Request) -> JobStatus:
+    """Make one job, as `dispatch` does: without what only many need.
+
+    Raises:
+        DispatchError: As `dispatch`.
+    """
+    if request.depends_on:
+        return dispatch([request])[0]
+    params, params_json = _written(request.spec, request.params)
+    draft = _draft(request, params, params_json, _terms(request, None))
+    job = insert.row(draft)
+    if job.status == Status.QUEUED:
+        outbox.push_on_commit([_entry(draft, job)])
+    _log([draft])
+    return job
+
+
 def dispatch_many(request: Request, params: Iterable[Mapping[str, Any]]) -> list[JobStatus]:
     """Make a job for each of `params`, and else as `request` says; its own are none of them.
 
@@ -111,14 +128,17 @@ def _entry(draft: Draft, job: JobStatus) -> Entry:
 
 
 def _log(drafts: Sequence[Draft]) -> None:
+    # The row says so, and unlike a line it is gone after a rollback.
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
     for _, job_id, _, _, terms in drafts[:LOGGED_ONE_BY_ONE]:
-        logger.info(
+        logger.debug(
             "created job %s",
             job_id,
             extra={"job_id": job_id, "job_class": terms.spec.name, "queue": terms.queue},
         )
     if len(drafts) > LOGGED_ONE_BY_ONE:
-        logger.info("created %d more jobs", len(drafts) - LOGGED_ONE_BY_ONE)
+        logger.debug("created %d more jobs", len(drafts) - LOGGED_ONE_BY_ONE)
 
 
 def check(request: Request) -> None:
@@ -129,20 +149,28 @@ def check(request: Request) -> None:
 def _drafts(
     wishes: Iterable[tuple[Request, Mapping[str, Any]]], bound: Bonds | None
 ) -> list[Draft]:
-    limit_bytes = conf.current().max_params_bytes
     drafts: list[Draft] = []
     before, terms = None, None
     for request, raw in wishes:
-        params, params_json = request.spec.params.written(raw)
-        size_bytes = len(params_json.encode())
-        if size_bytes > limit_bytes:
-            raise ParamsTooLarge(request.spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
+        params, params_json = _written(request.spec, raw)
         if before is None or terms is None or not _is_alike(request, before):
             terms = _terms(request, bound)
         before = request
-        job_id = request.job_id or new_job_id()
-        drafts.append(Draft(job_id, str(job_id), params, params_json, terms))
+        drafts.append(_draft(request, params, params_json, terms))
     return drafts
+
+
+def _written(spec: JobSpec, raw: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    params, params_json = spec.params.written(raw)
+    size_bytes, limit_bytes = len(params_json.encode()), conf.current().max_params_bytes
+    if size_bytes > limit_bytes:
+        raise ParamsTooLarge(spec.name, size_bytes=size_bytes, limit_bytes=limit_bytes)
+    return params, params_json
+
+
+def _draft(request: Request, params: dict[str, Any], params_json: str, terms: Terms) -> Draft:
+    job_id = request.job_id or new_job_id()
+    return Draft(job_id, str(job_id), params, params_json, terms)
 
 
 def _is_alike(one: Request, other: Request) -> bool:

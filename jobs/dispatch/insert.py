@@ -70,7 +70,7 @@ def rows(drafts: Sequence[Draft]) -> list[JobStatus]:
     """
     if len(drafts) == 1 and drafts[0].terms.bond is FREE:
         # One alone costs less as the plain statement that it is.
-        return [_insert_one(drafts[0])]
+        return [row(drafts[0])]
     chunks = list(_chunks(drafts))
     several = len(chunks) > 1
     with transaction.atomic(savepoint=False) if several else contextlib.nullcontext():
@@ -88,7 +88,8 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield drafts[begin:]
 
 
-def _insert_one(draft: Draft) -> JobStatus:
+def row(draft: Draft) -> JobStatus:
+    """Insert the row of `draft`, which nothing holds, as `rows` does."""
     terms = draft.terms
     values = {"id": draft.id_text, "params": draft.params_json, **_columns(terms)}
     with connection.cursor() as cursor:

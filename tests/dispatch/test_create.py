@@ -61,7 +61,7 @@ def test_what_the_caller_gets_is_the_whole_row(redis: Redis) -> None:
         Request(spec=jobs.Echo.spec, run_at=timedelta(seconds=90), tags=("a",)),
         Request(spec=jobs.Echo.spec, schedule="nightly", logical_time=run_at),
     ]
-    made = [*create.dispatch(wishes), *(create.dispatch([wish])[0] for wish in wishes)]
+    made = [*create.dispatch(wishes), *map(create.dispatch_one, wishes)]
 
     assert [job.status for job in made] == [*["queued"] * 3, *["scheduled"] * 2, "queued"] * 2
     for job in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -17,6 +18,10 @@ from jobs.api.schema import CREATE_BODY, CREATE_OPERATION, CREATED_BODY
 from jobs.api.serializers import Created
 from jobs.api.views.base import View
 from jobs.models import JobStatus
+
+logger = logging.getLogger("jobs.api")
+
+LOGGED_ONE_BY_ONE = 10  # of one list
 
 
 class CreateJobs(View):
@@ -40,10 +45,23 @@ class CreateJobs(View):
         """Make the jobs that the body asks for."""
         body = json_body.read(request)
         jobs = creation.dispatch(body, user=request.user)
+        _log(jobs)
         is_list = isinstance(body, list)
         data = Created(jobs, many=True).data if is_list else Created(jobs[0]).data
         location = _of_all(jobs) if is_list else _of_one(jobs[0])
         return Response(data, status=201, headers={"Location": location})
+
+
+def _log(jobs: Sequence[JobStatus]) -> None:
+    """Say which jobs a request has made; the line of the request itself doesn't."""
+    for job in jobs[:LOGGED_ONE_BY_ONE]:
+        logger.info(
+            "created job %s",
+            job.id,
+            extra={"job_id": job.id, "job_class": job.job_class, "queue": job.queue},
+        )
+    if len(jobs) > LOGGED_ONE_BY_ONE:
+        logger.info("created %d more jobs", len(jobs) - LOGGED_ONE_BY_ONE)
 
 
 def _of_one(job: JobStatus) -> str:

@@ -252,6 +252,16 @@ def test_the_log_tells_of_each_job_and_not_of_its_params(client_with, caplog):
     assert "word-of-mine" not in caplog.text
 
 
+def test_of_many_jobs_the_log_names_the_first(client_with, caplog):
+    caplog.set_level(logging.INFO, logger="jobs")
+
+    made = post(client_with("run_echo"), [{"job": "Echo"}] * 12).json()
+
+    named = [f"created job {job['job_id']}" for job in made[:10]]
+    said = [record.message for record in caplog.records if record.name == "jobs.api"]
+    assert said == [*named, "created 2 more jobs"]
+
+
 def test_an_answer_stays_small_however_many_faults_there_are(client_with):
     items = [{"job": "Echo", "params": {f"no{n}": 1 for n in range(20)}}] * 200
 
