@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from jobs.broker import client
@@ -12,6 +13,10 @@ from tests.lanes import Lanes
 from tests.schedulers import Schedulers
 from tests.servers import OwnPostgres, OwnRedis, migrated_postgres, own_redis_for
 from tests.workers import Workers
+
+# How long one example takes says more about the machine's other work than about the code.
+hypothesis_settings.register_profile("jobsite", deadline=None)
+hypothesis_settings.load_profile("jobsite")
 
 
 def pytest_configure(config: pytest.Config) -> None:

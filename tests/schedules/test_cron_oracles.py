@@ -26,7 +26,7 @@ CHANGES = {
     "Asia/Kathmandu": (),
 }
 LINES = (
-    "17 * * * *",
+    "17 * * mar,apr,sep-nov *",
     "30 2 * * *",
     "0 0 * * *",
     "*/30 1-2 * * *",
