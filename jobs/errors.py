@@ -169,6 +169,10 @@ class InvalidSchedule(ScheduleError):
         self.faults = list(faults)
 
 
+class RunRefused(ScheduleError):
+    """The run could not be made: its moment has one. Try again."""
+
+
 class InvalidBackfill(ScheduleError):
     """A backfill can't be started like this."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from jobs.models import Schedule, clock
-from jobs.schedules import cron, declaration
+from jobs.schedules import declaration, rows
 from jobs.schedules.declaration import Declared
-from jobs.schedules.rules import rule_of
+from jobs.schedules.history import Hand
 
 logger = logging.getLogger("jobs.schedules")
+
+# Who does it, in the history.
+BY = "settings"
 
 # Any number that nobody else of this database uses: syncs take turns, ticks don't wait for them.
 _SYNC_LOCK = 7_064_862_113
@@ -22,24 +25,33 @@ _SYNC_LOCK = 7_064_862_113
 def sync() -> None:
     """Make the rows say what the settings say. Opens its own transaction.
 
-    A schedule whose rule is unchanged keeps its next tick, so ticks missed while no scheduler ran
-    are noticed; a new one, one with a new rule and one enabled again start from now. A row that the
-    settings don't name is deleted; its runs stay. An unreadable entry is logged and left out.
+    To be called once a process, at its start: a process of an older release that did it again would
+    undo what a newer one has read.
+
+    What is unchanged keeps its next tick, so ticks missed while no scheduler ran are noticed; a new
+    schedule, one with a new rule and one enabled again start from now. A row of the settings that
+    they don't name any more is deleted; its runs and its history stay. An unreadable entry is
+    logged, and its row left as it is. Rows made in the admin are left alone, but one whose name the
+    settings claim is theirs from then on.
     """
-    _log_flaws()
     declared = declaration.sound()
     with transaction.atomic():
         _take_turn()
-        now = clock.read()
-        rows = Schedule.objects.select_for_update().order_by("name")
-        present = {row.name: row for row in rows}
-        gone = sorted(set(present) - {item.name for item in declared})
-        Schedule.objects.filter(name__in=gone).delete()
-        _write([_row(item, present, now) for item in declared])
+        hand = Hand(by=BY, at=clock.read())
+        present = _present(declared)
+        new = [item for item in declared if item.name not in present]
+        rows.insert(new, Schedule.Source.SETTINGS, hand)
+        changed = [item for item in declared if _change(item, present.get(item.name), hand)]
+        named = set(declaration.entries())
+        gone = [row for name, row in present.items() if name not in named]
+        rows.delete(gone, hand)
+        Schedule.objects.filter(source=Schedule.Source.SETTINGS).update(synced_at=hand.at)
+    _log_flaws()
     logger.info(
-        "Schedules: %d registered, %d new, %d removed",
+        "Schedules: %d registered, %d new, %d changed, %d removed",
         len(declared),
-        len({item.name for item in declared} - set(present)),
+        len(new),
+        len(changed),
         len(gone),
     )
 
@@ -49,34 +61,31 @@ def _take_turn() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SYNC_LOCK])
 
 
-def _row(item: Declared, present: Mapping[str, Schedule], now: datetime) -> Schedule:
-    return Schedule(
-        name=item.name,
-        **item.columns(),
-        next_at=_next_at(item, present.get(item.name), now),
-        synced_at=now,
-    )
+def _present(declared: Sequence[Declared]) -> dict[str, Schedule]:
+    """Return, locked, the rows of the settings and those whose names they claim."""
+    theirs = Q(source=Schedule.Source.SETTINGS) | Q(name__in=[item.name for item in declared])
+    found = Schedule.objects.select_for_update().filter(theirs).order_by("name")
+    return {row.name: row for row in found}
 
 
-def _next_at(item: Declared, before: Schedule | None, now: datetime) -> datetime | None:
-    if not item.enabled:
-        return None
-    if before is not None and before.next_at is not None and rule_of(before) == item.rule:
-        return before.next_at
-    return cron.next_after(item.rule, now)
-
-
-def _write(rows: list[Schedule]) -> None:
-    kept = {"name", "paused_at", "paused_by", "pause_note"}
-    columns = [f.name for f in Schedule._meta.concrete_fields if f.name not in kept]
-    Schedule.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["name"], update_fields=columns
-    )
+def _change(item: Declared, row: Schedule | None, hand: Hand) -> bool:
+    if row is None:
+        return False
+    if not row.is_of_settings:
+        logger.error(
+            "Schedule %s was made in the admin, and JOB_SCHEDULES declares one of that name: the "
+            "settings hold now; what it was is in its history.",
+            row.name,
+        )
+    return rows.change(row, item, Schedule.Source.SETTINGS, hand)
 
 
 def _log_flaws() -> None:
     for name, entry in declaration.entries().items():
         for flaw in declaration.read(name, entry)[1]:
             logger.error(
-                "%s (%s) It is left out. %s", flaw.in_settings(name), flaw.check_id, flaw.hint
+                "%s (%s) It is left as it was. %s",
+                flaw.in_settings(name),
+                flaw.check_id,
+                flaw.hint,
             )

@@ -89,3 +89,23 @@ def _advance(schedule: Schedule) -> datetime:
     schedule.next_at = cron.next_after(rule, now)
     schedule.save(update_fields=["next_at"])
     return cron.latest(rule, since=first, until=now) or first
+
+
+def settle(schedule: Schedule) -> None:
+    """Handle all that is due of `schedule` by now, as it stands. Call inside a transaction.
+
+    For whoever changes its rule: what was due under the old one is not lost.
+
+    Args:
+        schedule: A row that the caller has locked; its next_at moves on.
+    """
+    while schedule.enabled and schedule.next_at and schedule.next_at <= clock.read():
+        moment = _advance(schedule)
+        made, skipped = ScheduleRun.Outcome.DISPATCHED, ScheduleRun.Outcome.SKIPPED
+        wish = Wish(
+            schedule=schedule,
+            logical_time=moment,
+            outcome=skipped if schedule.is_paused else made,
+            reason=f"paused: {schedule.pause_note}" if schedule.is_paused else "",
+        )
+        making.make_many([wish])
