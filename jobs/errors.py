@@ -310,17 +310,3 @@ class Cancel(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Reject(Exception):
-    """Raise in an EtlJob's `transform`: leave this row out, keep it with the reason, go on.
-
-    Args:
-        reason: Why, in one line for people.
-        row: What is kept of the row in its place; None: nothing of it.
-    """
-
-    def __init__(self, reason: str, *, row: Any = ...) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.row = row

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from django.db import transaction
 
 from jobs.base import BaseJob
-from jobs.errors import InvalidCheckpoint, InvalidDeclaration, Reject, TooManyRejected
+from jobs.errors import InvalidCheckpoint, InvalidDeclaration, TooManyRejected
 from jobs.lifecycle import checkpoint, rejected
 from jobs.lifecycle.checkpoint import Checkpoint, Counts
 from jobs.lifecycle.rejected import Rejected, RejectedRow
@@ -21,6 +21,20 @@ from jobs.values import value
 LONGEST_GATHER_SECONDS = 10.0
 
 Row = TypeVar("Row")
+
+
+class Reject(Exception):
+    """Raise in an EtlJob's `transform`: leave this row out, keep it with the reason, go on.
+
+    Args:
+        reason: Why, in one line for people.
+        row: What is kept of the row in its place; None: nothing of it.
+    """
+
+    def __init__(self, reason: str, *, row: Any = ...) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.row = row
 
 
 def numbered(rows: Iterable[Row], after: int | None) -> Iterator[tuple[Row, int]]:
@@ -68,6 +82,7 @@ class EtlJob(BaseJob):
     resumable: ClassVar[bool] = True
 
     _run: ClassVar[_Run]
+    _place: ClassVar[str] = "row"  # what a position is called in an error
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # To try again changes nothing about the rows.
@@ -119,7 +134,9 @@ class EtlJob(BaseJob):
         begun = self._begun()
         if begun.result is not None:
             return begun.result  # an attempt before did all but record its end
-        run = vars(self)["_run"] = _Run(begun, max_rejected=self.max_rejected)
+        run = vars(self)["_run"] = _Run(
+            begun, Rejected(self.max_rejected, begun.counts.rows_rejected, place=self._place)
+        )
         with ExitStack() as until_read:
             extracted = iter(self.extract(begun.position))
             if close := getattr(extracted, "close", None):
@@ -210,10 +227,10 @@ class EtlJob(BaseJob):
         return result
 
     def _record(self, result: dict[str, Any] | None = None) -> None:
-        if self._context is not None:
-            job, run = self._context.job, self._run
+        run, job = self._run, None if self._context is None else self._context.job
+        if job is not None:
             checkpoint.record(job, run.position, counts=run.counts(), result=result)
-            run.rejected.write(job)
+        run.rejected.write(job)
 
 
 _NOTHING = Checkpoint(position=None, counts=Counts(), result=None)
@@ -229,11 +246,11 @@ class _Batch:
 class _Run:
     """How far the running attempt is."""
 
-    def __init__(self, begun: Checkpoint, *, max_rejected: float | None) -> None:
+    def __init__(self, begun: Checkpoint, rejected: Rejected) -> None:
         self.rows_in = begun.counts.rows_in
         self.rows_out = begun.counts.rows_out
         self.position = begun.position
-        self.rejected = Rejected(max_rejected, before=begun.counts.rows_rejected)
+        self.rejected = rejected
 
     def counts(self) -> Counts:
         return Counts(

@@ -12,8 +12,7 @@ from django.db import connection, transaction
 from psycopg2.extras import execute_values
 
 from jobs.base import BaseJob
-from jobs.errors import Reject
-from jobs.etl import EtlJob, numbered
+from jobs.etl import EtlJob, Reject, numbered
 from jobs.retry import Backoff
 
 AT_ONCE = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))

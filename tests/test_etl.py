@@ -12,31 +12,19 @@ from jobs import registry
 from jobs.errors import (
     InvalidCheckpoint,
     InvalidDeclaration,
-    Reject,
     StaleAttempt,
     TooManyRejected,
 )
-from jobs.etl import EtlJob, numbered
+from jobs.etl import EtlJob, Reject, numbered
 from jobs.lifecycle import control
 from jobs.models import JobCheckpoint, JobRejectedRow, JobStatus
-from jobs.runner.context import Context
 from jobs.statuses import Status
 from tests import others
+from tests.contexts import Listening, run
 from tests.etl_jobs import TABLE
 from tests.make import make_job
 
 pytestmark = pytest.mark.django_db
-
-
-class Quiet(Context):
-    """An attempt that hears its own progress."""
-
-    def __init__(self, job: JobStatus) -> None:
-        super().__init__(job)
-        self.said: list[tuple[int, int | None, str]] = []
-
-    def progress(self, done: int, total: int | None, message: str) -> None:
-        self.said.append((done, total, message))
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +44,6 @@ def loaded(job: JobStatus) -> list[int]:
 
 def begin(job_class: str = "LoadNumbers", **params: Any) -> JobStatus:
     return make_job(status=Status.STARTED, job_class=job_class, params=params)
-
-
-def run(job: JobStatus) -> Any:
-    return registry.get(job.job_class).perform(job.params, Quiet(job))
 
 
 def again(job: JobStatus) -> JobStatus:
@@ -105,9 +89,9 @@ def test_the_next_attempt_goes_on_behind_the_last_batch() -> None:
 
 def test_progress_tells_the_rows_in_out_and_rejected() -> None:
     job = begin(rows=105)
-    context = Quiet(job)
+    context = Listening(job)
 
-    registry.get("LoadNumbers").perform(job.params, context)
+    run(job, context)
 
     assert context.said[-1] == (105, None, "105 in, 103 out, 1 rejected")
 
@@ -146,9 +130,9 @@ def test_an_attempt_whose_job_has_moved_on_loads_nothing() -> None:
 
 def test_an_earlier_attempt_records_nothing_once_a_later_one_has_begun() -> None:
     job = begin("CountUp", rows=1)
-    late = Quiet(job)
+    late = Listening(job)
     late.checkpoint(1)
-    Quiet(again(job)).last_checkpoint()
+    Listening(again(job)).last_checkpoint()
 
     with pytest.raises(StaleAttempt), transaction.atomic():
         late.checkpoint(2)
@@ -159,7 +143,7 @@ def test_an_earlier_attempt_records_nothing_once_a_later_one_has_begun() -> None
 @pytest.mark.django_db(transaction=True)
 def test_a_record_that_waits_for_a_later_attempts_is_refused() -> None:
     job = begin("CountUp", rows=1)
-    late = Quiet(job)
+    late = Listening(job)
     late.checkpoint(1)
     with others.elsewhere() as cursor:
         cursor.execute("UPDATE job_statuses SET claim = 2 WHERE id = %s", [job.id])
@@ -188,7 +172,7 @@ def test_a_position_that_cant_be_recorded_is_refused(position: Any) -> None:
     job = begin("CountUp", rows=1)
 
     with pytest.raises(InvalidCheckpoint):
-        Quiet(job).checkpoint(position)
+        Listening(job).checkpoint(position)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +246,9 @@ def started(job_class: type[EtlJob]) -> JobStatus:
 def test_more_rejected_rows_than_allowed_fail_the_job_and_are_kept(make: Any) -> None:
     job = started(make([1, 2, 3, 4], transform=rejecting({2, 3}), max_rejected=1, batch_size=2))
 
-    with pytest.raises(TooManyRejected, match=r"2 of 4 rows .* allows 1. First: 2: 2 is bad; 3: 3"):
+    with pytest.raises(
+        TooManyRejected, match=r"2 of 4 rows .* allows 1. First: row 2: 2 is bad; row 3: 3"
+    ):
         run(job)
 
     assert JobRejectedRow.objects.filter(job=job).count() == 2

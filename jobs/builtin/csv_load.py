@@ -14,9 +14,9 @@ from psycopg2 import sql
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from jobs.builtin.csv_columns import Mapped, Table
-from jobs.builtin.csv_rows import MAX_KEPT, RejectedRow
 from jobs.builtin.csv_types import MAX_SHOWN, shown
 from jobs.builtin.errors import FileRefused, MappingRefused
+from jobs.lifecycle.rejected import MAX_KEPT, RejectedRow
 
 _STAGING = Identifier("pg_temp", "import_staging")
 _LINE, _NOTHING = Identifier("line"), SQL("")
@@ -113,7 +113,7 @@ class Staging:
         """Take out the rows whose value PostgreSQL itself refuses, for the types unknown to us.
 
         Yields:
-            For each such column how many there were, and the first hundred.
+            For each such column how many there were, and the first of them.
         """
         for name, each in zip(self._names, self._mapped, strict=True):
             if each.convert is None:
@@ -143,7 +143,9 @@ class Staging:
             )
         )
         kept = [
-            RejectedRow(line=line, reason=f"{mapped.column.name} {shown(value)}: {why[:300]}")
+            RejectedRow(
+                position=line, row=None, reason=f"{mapped.column.name} {shown(value)}: {why[:300]}"
+            )
             for _, line, value, why in rows
         ]
         return (rows[0][0] if rows else 0), kept

@@ -33,9 +33,5 @@ class FileRefused(ImportRefused):
     """The file's shape is wrong as a whole: no header, no row, a record without an end."""
 
 
-class TooManyRejected(ImportRefused):
-    """More rows were rejected than `max_rejected` allows; nothing was loaded."""
-
-
 class SourceUnavailable(AttemptError):
     """The source did not answer, or broke off; worth another attempt."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, transaction
 from pydantic import AfterValidator, Field
 
 from jobs import conf
-from jobs.base import BaseJob
-from jobs.builtin import csv_columns, csv_lines, csv_load, csv_rows, csv_source
+from jobs.builtin import csv_columns, csv_lines, csv_load, csv_source
 from jobs.builtin.csv_columns import Mapped, Table
 from jobs.builtin.csv_lines import Records
 from jobs.builtin.csv_load import Loaded, Staging
-from jobs.builtin.csv_rows import Rejected
+from jobs.builtin.csv_rows import CopyRows, Record
 from jobs.builtin.errors import FileRefused, ImportRefused, TableRefused
 from jobs.builtin.truncate_table import is_open
+from jobs.etl import EtlJob
+from jobs.lifecycle.checkpoint import Counts
+from jobs.lifecycle.rejected import MAX_SHOWN
 
 
 def _qualified(table: str) -> str:
@@ -30,13 +32,18 @@ def _qualified(table: str) -> str:
     return table
 
 
-class ImportCsv(BaseJob):
+class ImportCsv(EtlJob):
     """Load a CSV file, or an http(s) address, into a table named in JOBS["IMPORT_TABLES"].
 
     The result tells rows in, out and rejected, and why the first hundred rejected ones were.
     """
 
     timeout = timedelta(hours=2)
+    batch_size = 10_000
+    batch_length = 256 * 1024
+    # The staging table goes with its connection, so an attempt begins from the start. What it loads
+    # is one transaction with its result.
+    resumable = False
     # None of these becomes true by trying again.
     discard_on = (
         ImportRefused,
@@ -78,10 +85,13 @@ class ImportCsv(BaseJob):
         str, Field(min_length=1, max_length=1, description="Between two fields.")
     ] = ","
     encoding: Annotated[str, Field(description="Any that extends ASCII.")] = "utf-8"
-    max_rejected: Annotated[
+    max_rejected: Annotated[  # type: ignore[misc] # here the option is a param
         Annotated[int, Field(ge=0)] | None,
         Field(description="More bad rows than this fail the job; null: any number."),
     ] = 1_000
+
+    _import: ClassVar[_Import]
+    _place: ClassVar[str] = "line"
 
     def __post_init__(self) -> None:
         """Refuse, at dispatch already, what can't go together."""
@@ -93,7 +103,6 @@ class ImportCsv(BaseJob):
             raise ValueError("encoding must be one that extends ASCII, as utf-8 or latin-1 do")
 
     def _perform(self) -> dict[str, Any]:
-        began = time.monotonic()
         settings = conf.current()
         schema, _, name = self.table.partition(".")
         if not is_open(schema, name, settings.import_tables):
@@ -102,30 +111,14 @@ class ImportCsv(BaseJob):
         key = csv_columns.key_of(table, self.key) if self.mode == "upsert" else ()
         if self.mode == "replace":
             csv_load.refuse_cascade(table)
-
-        rejected = Rejected(self.max_rejected)
         # Behind a transaction pooler a temporary table lives no longer than its transaction.
         whole = transaction.atomic() if settings.behind_pooler else nullcontext()
-        with whole, self._staged(table, key, rejected) as (staging, rows_in):
-            self.progress(rows_in, rows_in, f"loading into {table}")
-            loaded = self._load(staging)
-        return {
-            "table": self.table,
-            "mode": self.mode,
-            "rows_in": rows_in,
-            "rows_out": loaded.rows_out,
-            "rows_rejected": rejected.count,
-            "rows_duplicate": loaded.rows_duplicate,
-            "rows_unchanged": loaded.rows_unchanged,
-            "rejected": rejected.first,
-            "seconds": round(time.monotonic() - began, 3),
-        }
+        with whole, ExitStack() as until_loaded:
+            vars(self)["_import"] = _Import(table, key, until_loaded)
+            return super()._perform()
 
-    @contextmanager
-    def _staged(
-        self, table: Table, key: tuple[str, ...], rejected: Rejected
-    ) -> Iterator[tuple[Staging, int]]:
-        """Extract and transform; hand out the full staging table and how many rows were read."""
+    def extract(self, after: None) -> Iterator[tuple[Record, int]]:  # noqa: ARG002 - never resumed
+        """Yield each record with its line, from the start; make the staging table first."""
         settings = conf.current()
         source = csv_source.pieces(
             self.source,
@@ -133,29 +126,50 @@ class ImportCsv(BaseJob):
             hosts=settings.import_hosts,
             limit_bytes=settings.max_import_bytes,
         )
-        rows_in = 0
-        with ExitStack() as until_loaded:
-            with source as pieces:
-                records = Records(pieces, encoding=self.encoding, delimiter=self.delimiter)
-                mapped, width = self._mapped(records, table, key)
-                staging = Staging(table, mapped)
-                until_loaded.enter_context(staging.standing())
-                for batch in csv_rows.batches(records, mapped, width=width, rejected=rejected):
-                    staging.copy(batch.content)
-                    rows_in = batch.rows_in
-                    self.progress(rows_in, None, "reading")
-            for count, rows in staging.take_faulty():
-                rejected.add(rows, count=count)
-            yield staging, rows_in
+        with source as pieces:
+            records = Records(pieces, encoding=self.encoding, delimiter=self.delimiter)
+            self._import.begin(*self._mapped(records))
+            for fields, fault in records:
+                line = records.line
+                yield (fields, fault, line), line
 
-    def _mapped(
-        self, records: Records, table: Table, key: tuple[str, ...]
-    ) -> tuple[list[Mapped], int]:
+    def _mapped(self, records: Records) -> tuple[list[str], list[Mapped]]:
         headers, fault = next(iter(records), ([], "it is empty"))
         if fault:
             raise FileRefused(f"The source has no header line: {fault}.")
-        mapped = csv_columns.map_headers(table, headers, columns=self.columns, key=key)
-        return mapped, len(headers)
+        of = self._import
+        mapped = csv_columns.map_headers(of.table, headers, columns=self.columns, key=of.key)
+        return headers, mapped
+
+    def transform(self, row: Record) -> str:
+        """Return the record as COPY takes it."""
+        return self._import.copy_rows.row(row)
+
+    def load(self, rows: list[str]) -> int:
+        """Stage the rows; in the target stands none of them yet."""
+        self._import.staging.copy("".join(rows).encode())
+        return 0
+
+    def finish(self, counts: Counts) -> dict[str, Any]:
+        """Load all that is staged into the target, in the transaction of the result."""
+        of, run = self._import, self._run
+        for count, rows in of.staging.take_faulty():
+            run.rejected.add(rows, count=count)
+        run.rejected.refuse_too_many(counts.rows_in, is_end=True)
+        self.progress(counts.rows_in, counts.rows_in, f"loading into {of.table}")
+        loaded = self._load(of.staging)
+        run.rows_out = loaded.rows_out
+        first = sorted(run.rejected.first, key=lambda row: row.position)[:MAX_SHOWN]
+        return {
+            "table": self.table,
+            "mode": self.mode,
+            "rows_out": loaded.rows_out,
+            "rows_rejected": run.rejected.count,
+            "rows_duplicate": loaded.rows_duplicate,
+            "rows_unchanged": loaded.rows_unchanged,
+            "rejected": [{"line": row.position, "reason": row.reason} for row in first],
+            "seconds": round(time.monotonic() - of.began_at, 3),
+        }
 
     def _load(self, staging: Staging) -> Loaded:
         match self.mode:
@@ -165,3 +179,21 @@ class ImportCsv(BaseJob):
                 return staging.replace()
             case "upsert":
                 return staging.upsert()
+
+
+class _Import:
+    """What one attempt has open."""
+
+    staging: Staging
+    copy_rows: CopyRows
+
+    def __init__(self, table: Table, key: tuple[str, ...], until_loaded: ExitStack) -> None:
+        self.began_at = time.monotonic()
+        self.table = table
+        self.key = key
+        self._until_loaded = until_loaded
+
+    def begin(self, headers: list[str], mapped: list[Mapped]) -> None:
+        self.copy_rows = CopyRows(headers, mapped)
+        self.staging = Staging(self.table, mapped)
+        self._until_loaded.enter_context(self.staging.standing())

@@ -44,13 +44,15 @@ class Rejected:
     Args:
         limit: How many may be rejected, or a share of the rows as a float; None: any number.
         before: How many the attempts before have rejected.
+        place: What a position is called: "row", "line".
 
     Attributes:
         count: All of them, those of the attempts before included.
     """
 
-    def __init__(self, limit: float | None, *, before: int = 0) -> None:
+    def __init__(self, limit: float | None, before: int, *, place: str) -> None:
         self.count = before
+        self._place = place
         self._limit = limit
         self._first: list[RejectedRow] = []
         self._unwritten: list[RejectedRow] = []
@@ -97,14 +99,19 @@ class Rejected:
             f"First: {shown or 'see the rejected rows'}"
         )
 
-    @staticmethod
-    def _shown(row: RejectedRow) -> str:
-        return row.reason if row.position is None else f"{row.position}: {row.reason}"
+    def _shown(self, row: RejectedRow) -> str:
+        at = "" if row.position is None else f"{self._place} {row.position}: "
+        return f"{at}{row.reason}"
 
-    def write(self, job: JobStatus) -> None:
-        """Keep what isn't kept yet. Call in the transaction that has recorded the checkpoint."""
+    def write(self, job: JobStatus | None) -> None:
+        """Keep what isn't kept yet. Call in the transaction that has recorded the checkpoint.
+
+        Args:
+            job: Whose rows they are; None: nobody's, they are let go.
+        """
         rows, self._unwritten = self._unwritten, []
-        _insert(job, rows, after=self._written)
+        if job is not None:
+            _insert(job, rows, after=self._written)
         self._written += len(rows)
 
 

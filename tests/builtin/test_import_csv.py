@@ -15,11 +15,15 @@ from jobs.builtin.errors import (
     MappingRefused,
     SourceRefused,
     TableRefused,
-    TooManyRejected,
 )
 from jobs.builtin.import_csv import ImportCsv
-from jobs.errors import InvalidParams
+from jobs.errors import InvalidParams, TooManyRejected
+from jobs.models import JobCheckpoint, JobRejectedRow, JobStatus
+from jobs.statuses import Status
+from tests import contexts
 from tests.builtin.conftest import rows, run
+from tests.contexts import Listening
+from tests.make import make_job
 
 pytestmark = pytest.mark.django_db
 ITEMS = "SELECT code, label, amount, price, made FROM public.items ORDER BY code"
@@ -227,7 +231,7 @@ def test_of_many_bad_rows_all_are_counted_and_the_first_hundred_kept(load):
 
 
 def test_more_bad_rows_than_allowed_fail_the_job_and_load_nothing(load):
-    with pytest.raises(TooManyRejected, match=r"More than 1 rows.*line 2: amount 'x'"):
+    with pytest.raises(TooManyRejected, match=r"2 of 3 rows.*allows 1.*line 2: amount 'x'"):
         load(f"{HEADER}a,one,x\nb,two,y\nc,three,3\n", max_rejected=1)
 
     assert rows(ITEMS) == []
@@ -269,7 +273,40 @@ def test_values_that_postgresql_refuses_count_towards_the_limit(load, allow):
         load("ip\nx\ny\n10.0.0.1\n", table="public.hosts", max_rejected=1)
 
 
+def test_rejected_rows_are_kept_with_their_fields(folder, items):
+    (folder / "items.csv").write_text(f'{HEADER}a,one,many\nb,two\n\0c,"x\nd,four,4\n')
+    params = {"source": "items.csv", "table": items}
+    job = make_job(status=Status.STARTED, job_class="ImportCsv", params=params)
+
+    contexts.run(job)
+
+    kept = JobRejectedRow.objects.filter(job=job).order_by("number")
+    assert [(row.position, row.row, row.reason) for row in kept][:2] == [
+        (2, {"code": "a", "label": "one", "amount": "many"}, "amount 'many' is not a whole number"),
+        (3, ["b", "two"], "has 2 fields, not 3"),
+    ]
+    checkpoint = JobCheckpoint.objects.get(job=job)
+    assert checkpoint.rows_rejected == len(kept)
+    assert (checkpoint.rows_out, checkpoint.position) == (checkpoint.rows_in - len(kept), None)
+
+
 # --- Modes ---
+
+
+def test_an_append_whose_end_was_not_recorded_is_not_loaded_twice(folder, allow):
+    run("CREATE TABLE public.plain (code text)")
+    allow(IMPORT_TABLES=["public.plain"])
+    (folder / "items.csv").write_text("code\na\nb\n")
+    params = {"source": "items.csv", "table": "public.plain"}
+    job = make_job(status=Status.STARTED, job_class="ImportCsv", params=params)
+    first = contexts.run(job)
+    # As after a kill between the load's commit and the record of the job's end.
+    JobStatus.objects.filter(id=job.id).update(claim=job.claim + 1)
+
+    second = contexts.run(JobStatus.objects.get(id=job.id))
+
+    assert second == first
+    assert rows("SELECT count(*) FROM public.plain") == [(2,)]
 
 
 def test_append_that_violates_a_constraint_loads_nothing(load):
@@ -396,16 +433,19 @@ def test_only_behind_a_pooler_the_whole_import_is_one_transaction(
 ):
     allow(BEHIND_POOLER=behind_pooler)
     (folder / "items.csv").write_text(f"{HEADER}a,one,1\nb,two,x\n")
+    params = {"source": "items.csv", "table": items}
     inside = []
-    job = ImportCsv(source="items.csv", table=items)
-    vars(job)["_context"] = Listener(lambda *_: inside.append(connection.in_atomic_block))
+    job = make_job(status=Status.STARTED, job_class="ImportCsv", params=params)
+    hear = Listening(job, lambda: inside.append(connection.in_atomic_block))
     try:
-        result = job._perform()
+        result = contexts.run(job, hear)
     finally:
         run("DROP TABLE public.items")
 
     assert result["rows_out"] == 1
-    assert set(inside) == {behind_pooler}
+    *reading, loading = inside
+    assert set(reading) == {behind_pooler}
+    assert loading
 
 
 @pytest.mark.django_db(transaction=True)
@@ -425,22 +465,16 @@ def test_readers_see_the_old_rows_until_a_replace_commits(load):
 
 
 def test_progress_is_told_in_rows(folder, items):
-    told = []
     content = HEADER + "".join(f"{n},{'x' * 10},{n}\n" for n in range(100_000))
     (folder / "items.csv").write_text(content)
-    job = ImportCsv(source="items.csv", table=items)
-    vars(job)["_context"] = Listener(lambda *said: told.append(said))
+    params = {"source": "items.csv", "table": items}
+    job = make_job(status=Status.STARTED, job_class="ImportCsv", params=params)
+    context = Listening(job)
 
-    job._perform()
+    contexts.run(job, context)
 
+    told = context.said
     assert told[0][0] > 0
     assert len(told) >= 3
     assert [done for done, *_ in told] == sorted(done for done, *_ in told)
     assert told[-1] == (100_000, 100_000, "loading into public.items")
-
-
-class Listener:
-    """The context's half that hears progress."""
-
-    def __init__(self, progress):
-        self.progress = progress
