@@ -17,7 +17,8 @@ from jobs.errors import (
     UnknownSchedule,
 )
 from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun
-from jobs.schedules import control, declaration, sync
+from jobs.schedules import control, cron, declaration, sync
+from jobs.schedules.rules import rule_of
 
 pytestmark = pytest.mark.django_db
 
@@ -42,9 +43,11 @@ def last_change(name="nightly"):
     return ScheduleChange.objects.filter(schedule_name=name).latest("id")
 
 
-def miss(by=timedelta(minutes=1)):
-    missed = timezone.now() - by
-    Schedule.objects.update(next_at=missed)
+def miss():
+    """Have every schedule wait since its last moment, as if no scheduler had been there."""
+    for row in Schedule.objects.all():
+        missed = cron.previous_before(rule_of(row), timezone.now())
+        Schedule.objects.filter(name=row.name).update(next_at=missed)
     return missed
 
 

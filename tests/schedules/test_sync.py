@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun
-from jobs.schedules import control, sync
+from jobs.schedules import control, cron, sync
+from jobs.schedules.rules import rule_of
 
 pytestmark = pytest.mark.django_db
 
@@ -30,9 +31,11 @@ def changes(**fields):
     return [(change.schedule_name, change.verb, change.by) for change in found]
 
 
-def miss(by=timedelta(hours=5)):
-    missed = timezone.now() - by
-    Schedule.objects.update(next_at=missed)
+def miss():
+    """Have every schedule wait since its last moment, as if no scheduler had been there."""
+    for row in Schedule.objects.all():
+        missed = cron.previous_before(rule_of(row), timezone.now())
+        Schedule.objects.filter(name=row.name).update(next_at=missed)
     return missed
 
 
@@ -109,7 +112,7 @@ def test_a_changed_rule_starts_from_now(declare):
 
 def test_what_was_due_under_the_old_rule_is_made_before_the_new_one_holds(declare):
     declare(nightly=NIGHTLY)
-    missed = miss(timedelta(minutes=1))
+    missed = miss()
 
     declare(nightly={**NIGHTLY, "cron": "0 3 * * *", "params": {"value": "new"}})
 
@@ -121,7 +124,7 @@ def test_what_was_due_under_the_old_rule_is_made_before_the_new_one_holds(declar
 
 def test_a_settled_job_that_can_no_longer_be_made_stops_no_other(declare):
     declare(nightly=NIGHTLY, hourly=HOURLY)
-    miss(timedelta(minutes=1))
+    miss()
 
     declare(nightly={**NIGHTLY, "cron": "0 3 * * *", "job": "Nobody"}, hourly=HOURLY)
 

@@ -1,0 +1,164 @@
+"""Syncs of several processes, of killed ones, and of an older and a newer release at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun, clock
+from jobs.schedules import control, cron, declaration, sync
+from jobs.schedules.cron import Rule
+from tests import wait
+from tests.schedules.newer_settings import JOB_SCHEDULES as NEWER
+from tests.schedules.process_settings import JOB_SCHEDULES as OLDER
+
+pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
+
+NEWER_RELEASE = {"DJANGO_SETTINGS_MODULE": "tests.schedules.newer_settings"}
+# The advisory lock of syncs, in this test's database.
+A_TURN = (
+    "turn.locktype = 'advisory' AND turn.granted AND turn.database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+HOURLY = {"job": "Echo", "every": timedelta(hours=1), "params": {"value": "x"}}
+
+
+def rows():
+    return {row.name: declaration.entry_of(row) for row in Schedule.objects.all()}
+
+
+def declared(schedules):
+    found = {name: declaration.read(name, entry)[0] for name, entry in schedules.items()}
+    return {
+        name: declaration.entry_of(Schedule(name=name, **one.columns()))
+        for name, one in found.items()
+    }
+
+
+def changes():
+    return Counter(ScheduleChange.objects.values_list("schedule_name", "verb"))
+
+
+def is_a_sync_held_up():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks turn JOIN pg_locks held_up USING (pid) "
+            f"WHERE {A_TURN} AND NOT held_up.granted"
+        )
+        return cursor.fetchone()[0]
+
+
+def is_no_sync_at_work():
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM pg_locks turn WHERE {A_TURN}")
+        return cursor.fetchone() == (0,)
+
+
+@contextmanager
+def locked(table):
+    # Reads go on; who writes there, or locks a row, waits.
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+        yield
+
+
+@contextmanager
+def commits_held_up(_):
+    """Hold up who commits a change to a schedule, as the last thing of its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE tests_gate ()")
+        cursor.execute(
+            "CREATE FUNCTION tests_wait() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN LOCK TABLE tests_gate IN ACCESS SHARE MODE; RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER tests_wait AFTER INSERT ON job_schedule_changes "
+            "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tests_wait()"
+        )
+        try:
+            with transaction.atomic():
+                cursor.execute("LOCK TABLE tests_gate IN ACCESS EXCLUSIVE MODE")
+                yield
+        finally:
+            cursor.execute("DROP TRIGGER tests_wait ON job_schedule_changes")
+            cursor.execute("DROP FUNCTION tests_wait")
+            cursor.execute("DROP TABLE tests_gate")
+
+
+@pytest.mark.parametrize(
+    ("hold_up", "at"),
+    [
+        (locked, "job_schedules"),
+        (locked, "job_schedule_changes"),
+        (locked, "job_schedule_runs"),
+        (locked, "job_statuses"),
+        (commits_held_up, "the commit"),
+    ],
+)
+def test_a_sync_that_is_killed_is_done_wholly_or_not_at_all(schedulers, settings, hold_up, at):
+    settings.JOB_SCHEDULES = {"each-second": HOURLY, "gone": HOURLY}
+    sync.sync()
+    missed = cron.previous_before(Rule(every=HOURLY["every"]), clock.read())
+    Schedule.objects.filter(name="each-second").update(next_at=missed)
+    before, changed_before = rows(), changes()
+
+    with hold_up(at):
+        scheduler = schedulers.start(waits=False)
+        wait.until("a sync in its middle", is_a_sync_held_up)
+        scheduler.kill()
+    wait.until("the end of the killed one's transaction", is_no_sync_at_work)
+
+    assert rows() in (before, declared(OLDER))
+    if hold_up is locked:
+        assert (rows(), changes()) == (before, changed_before)
+        assert ScheduleRun.objects.count() == JobStatus.objects.count() == 0
+    schedulers.start().kill()
+    assert rows() == declared(OLDER)
+    assert changes() - changed_before == Counter(
+        {
+            ("each-second", "changed"): 1,
+            ("gone", "deleted"): 1,
+            **{(name, "created"): 1 for name in OLDER if name != "each-second"},
+        }
+    )
+    assert ScheduleRun.objects.filter(schedule_name="each-second", logical_time=missed).count() == 1
+    assert JobStatus.objects.filter(schedule="each-second", logical_time=missed).count() == 1
+
+
+def test_schedulers_that_start_at_once_write_each_change_once(schedulers):
+    started = [schedulers.start(waits=False) for _ in range(4)]
+    wait.until("all schedules to be read", lambda: all(one.is_up for one in started))
+
+    assert rows() == declared(OLDER)
+    assert changes() == Counter({(name, "created"): 1 for name in OLDER})
+
+
+def test_an_older_release_that_still_runs_leaves_the_newer_ones_settings_alone(schedulers):
+    older = schedulers.start()
+    control.pause("nightly", by="ann", note="until the release is out")
+    newer = schedulers.start(**NEWER_RELEASE)
+    assert rows() == declared(NEWER)
+    newer.kill()
+    alone_since = clock.read()
+
+    # It makes what the newer release declared, and brings nothing back.
+    wait.until(
+        "ticks of the older one alone",
+        lambda: (
+            ScheduleRun.objects.filter(
+                schedule_name="also-each-second", logical_time__gt=alone_since
+            ).count()
+            >= 4
+        ),
+    )
+
+    assert older.process.poll() is None
+    assert rows() == declared(NEWER)
+    assert Schedule.objects.get(name="nightly").pause_note == "until the release is out"
+    values = JobStatus.objects.filter(schedule="each-second", logical_time__gt=alone_since)
+    assert {job.params["value"] for job in values} == {"newer"}
+    assert changes()["truncate", "deleted"] == 1
