@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +17,10 @@ from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock
+from jobs.models.job_status import new_job_id
 from jobs.schedules import logical
 from jobs.schedules.rules import rule_of
+from jobs.statuses import OnParentFailure
 from jobs.values import value
 
 logger = logging.getLogger("jobs.schedules")
@@ -39,8 +43,21 @@ class Wish:
     reason: str = ""  # of the outcome, for people
     params: Mapping[str, Any] | None = None  # in the place of the schedule's own
     run_at: datetime | None = None  # the job starts no earlier
-    depends_on: Sequence[UUID] = ()  # the job starts when these have ended, however they ended
+    depends_on: tuple[UUID, ...] = ()  # the job starts when these have ended, however they ended
     backfill: Backfill | None = None
+
+
+@value
+class Draft:
+    """A run before it is inserted, and its jobs, which can be made."""
+
+    wish: Wish
+    requests: tuple[Request, ...] = ()
+
+    @property
+    def job_ids(self) -> tuple[UUID, ...]:
+        """Of its jobs; others of the same call may depend on them."""
+        return tuple(request.job_id for request in self.requests if request.job_id is not None)
 
 
 def make(
@@ -75,54 +92,55 @@ def make(
         params=params,
         backfill=backfill,
     )
-    return make_many([wish])[0]
+    return make_many([draft(wish)])[0]
 
 
-def make_many(wishes: Sequence[Wish]) -> list[ScheduleRun | None]:
-    """Make what `wishes` say, each once, in their order: three statements for all.
-
-    Call inside a transaction. A wish whose job can't be made becomes a refused run; what nobody
-    foresaw is raised, and then nothing was made.
-
-    Returns:
-        A run for each wish; None where its moment has one.
-    """
-    drafts = [_checked(wish) for wish in wishes]
-    runs = _inserted([wish for wish, _ in drafts])
-    born = [
-        (run, request)
-        for run, (_, request) in zip(runs, drafts, strict=True)
-        if run is not None and request is not None
-    ]
-    if born:
-        _link(zip([run for run, _ in born], _dispatched(born), strict=True))
-    _log([run for run in runs if run is not None])
-    return runs
-
-
-def _checked(wish: Wish) -> tuple[Wish, Request | None]:
-    """Return the wish and its job; without one, and with the reason, where it can't be made."""
+def draft(wish: Wish) -> Draft:
+    """Return the run and its jobs; refused, and without one, where they can't be made."""
     if wish.outcome != Outcome.DISPATCHED:
-        return wish, None
+        return Draft(wish=wish)
     try:
         request = _request(wish)
         create.check(request)
     except DispatchError as error:
-        return refused(wish, str(error)), None
-    return wish, request
+        return Draft(wish=refused(wish, str(error)))
+    bound = replace(request, depends_on=wish.depends_on, on_parent_failure=OnParentFailure.RUN)
+    return Draft(wish=wish, requests=(bound,))
+
+
+def make_many(drafts: Sequence[Draft]) -> list[ScheduleRun | None]:
+    """Make runs and their jobs, each moment once: a few statements for all.
+
+    Call inside a transaction. What nobody foresaw is raised, and then nothing was made.
+
+    Args:
+        drafts: Their jobs may depend on those of drafts before them.
+
+    Returns:
+        A run for each draft; None where its moment has one.
+    """
+    runs = _inserted([each.wish for each in drafts])
+    requests = _born(drafts, runs)
+    if requests:
+        jobs = {job.id: job for job in create.dispatch(requests)}
+        firsts = [
+            (run, jobs[each.job_ids[0]])
+            for run, each in zip(runs, drafts, strict=True)
+            if run is not None and each.requests
+        ]
+        _link(firsts)
+    _log([run for run in runs if run is not None])
+    return runs
 
 
 def refused(wish: Wish, reason: str) -> Wish:
     """Return the wish for a run that says why this one's job can't be made."""
-    return Wish(
-        schedule=wish.schedule,
-        logical_time=wish.logical_time,
-        kind=wish.kind,
-        made_by=wish.made_by,
-        outcome=Outcome.REFUSED,
-        reason=reason,
-        backfill=wish.backfill,
-    )
+    return replace(wish, outcome=Outcome.REFUSED, reason=reason)
+
+
+def skipped(wish: Wish, reason: str) -> Wish:
+    """Return the wish for a run that makes no job, on purpose."""
+    return replace(wish, outcome=Outcome.SKIPPED, reason=reason)
 
 
 def _request(wish: Wish) -> Request:
@@ -135,7 +153,23 @@ def _request(wish: Wish) -> Request:
         run_at=wish.run_at,
         schedule=schedule.name,
         logical_time=wish.logical_time,
+        job_id=new_job_id(),
     )
+
+
+def _born(drafts: Sequence[Draft], runs: Sequence[ScheduleRun | None]) -> list[Request]:
+    """Return the jobs of new runs; what depends on one that is not made waits for what it would."""
+    instead: dict[UUID, tuple[UUID, ...]] = {}
+    born = []
+    for each, run in zip(drafts, runs, strict=True):
+        for request in each.requests:
+            parents = (instead.get(parent, (parent,)) for parent in request.depends_on)
+            depends_on = tuple(chain.from_iterable(parents))
+            if run is not None:
+                born.append(replace(request, depends_on=depends_on))
+            elif request.job_id is not None:
+                instead[request.job_id] = depends_on
+    return born
 
 
 def _inserted(wishes: Sequence[Wish]) -> list[ScheduleRun | None]:
@@ -184,11 +218,7 @@ def _run(wish: Wish) -> ScheduleRun:
     )
 
 
-def _dispatched(born: Iterable[tuple[ScheduleRun, Request]]) -> list[JobStatus]:
-    return create.dispatch([request for _, request in born])
-
-
-def _link(pairs: Iterable[tuple[ScheduleRun, JobStatus]]) -> None:
+def _link(pairs: Sequence[tuple[ScheduleRun, JobStatus]]) -> None:
     """Write the job on each run."""
     ids, job_ids = [], []
     for run, job in pairs:
@@ -206,40 +236,31 @@ def _link(pairs: Iterable[tuple[ScheduleRun, JobStatus]]) -> None:
 
 
 def _log(runs: Sequence[ScheduleRun]) -> None:
+    by_outcome: dict[str, list[ScheduleRun]] = {outcome.value: [] for outcome in Outcome}
     for run in runs:
-        if run.outcome == Outcome.REFUSED:
-            logger.error(
-                "Schedule %s: the tick of %s made no job: %s",
-                run.schedule_name,
-                run.logical_time.isoformat(),
-                run.reason,
-            )
-    _log_dispatched([run for run in runs if run.job is not None])
-    skipped = [run for run in runs if run.outcome == Outcome.SKIPPED]
-    for run in skipped[:LOGGED_ONE_BY_ONE]:
-        logger.info(
-            "Schedule %s: skipped %s: %s",
-            run.schedule_name,
-            run.logical_time.isoformat(),
-            run.reason,
-        )
-    _log_rest("skipped", skipped)
+        by_outcome[run.outcome].append(run)
+    for outcome, some in by_outcome.items():
+        for run in some[:LOGGED_ONE_BY_ONE]:
+            _log_one(run)
+        if len(some) > LOGGED_ONE_BY_ONE:
+            logger.info("Schedules: %s %d more moments", outcome, len(some) - LOGGED_ONE_BY_ONE)
 
 
-def _log_dispatched(runs: Sequence[ScheduleRun]) -> None:
-    for run in runs[:LOGGED_ONE_BY_ONE]:
-        job = run.job
-        assert job is not None  # noqa: S101 - the caller chose them so
+def _log_one(run: ScheduleRun) -> None:
+    name, moment = run.schedule_name, run.logical_time.isoformat()
+    if run.job is not None:
         logger.info(
             "Schedule %s: dispatched job %s for %s",
-            run.schedule_name,
-            job.id,
-            run.logical_time.isoformat(),
-            extra={"job_id": str(job.id), "job_class": job.job_class, "queue": job.queue},
+            name,
+            run.job.id,
+            moment,
+            extra={
+                "job_id": str(run.job.id),
+                "job_class": run.job.job_class,
+                "queue": run.job.queue,
+            },
         )
-    _log_rest("dispatched", runs)
-
-
-def _log_rest(what: str, runs: Sequence[ScheduleRun]) -> None:
-    if len(runs) > LOGGED_ONE_BY_ONE:
-        logger.info("Schedules: %s %d more moments", what, len(runs) - LOGGED_ONE_BY_ONE)
+    elif run.outcome == Outcome.REFUSED:
+        logger.error("Schedule %s: the tick of %s made no job: %s", name, moment, run.reason)
+    else:
+        logger.info("Schedule %s: skipped %s: %s", name, moment, run.reason)

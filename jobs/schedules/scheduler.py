@@ -11,32 +11,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from django.db import connections
 from rq_scheduler.scheduler import Scheduler as RqScheduler
-from rq_scheduler.utils import to_unix
 
-from jobs import registry
 from jobs.broker import client
 from jobs.maintenance import duties
-from jobs.models import Schedule
-from jobs.processes.connection import unit_of_work
 from jobs.processes.outage import Outages, is_postgresql_away
-from jobs.schedules import backfilling, sync, tick
+from jobs.schedules import backfilling, sync, tick, ticking
+from jobs.schedules.entries import Entries
+from jobs.schedules.rounds import Rounds
 
 logger = logging.getLogger("jobs.schedules")
 
-_SHORTEST_WAIT_SECONDS = 0.01
-_AFTER_FAULT_SECONDS = 5.0
+_LOOK_SECONDS = 1.0  # between two looks at the rows: somebody may have written one
+_HELD_SECONDS = 0.1  # and where another process is at what is due
+_REST_SECONDS = 1.0  # between two looks at backfills and at the dashboard's entries
 # What a stop waits for a tick in the making; one cut off is rolled back and made at the next start.
 _STOP_SECONDS = 1.0
-_LOOK_SECONDS = 5.0  # how often the main thread looks whether the ticks hang
-_BACKFILLS_SECONDS = 0.4  # of a round; the ticks wait for so long at most
-_MAX_SHOWN_TEXT = 200
-
-ENTRY_PREFIX = "schedule-"
+_HANG_LOOK_SECONDS = 5.0  # how often the main thread looks whether the ticks hang
+_BACKFILLS_SECONDS = 0.4  # of a round; the entries wait for so long at most
 
 
 class Scheduler(RqScheduler):
@@ -53,28 +49,33 @@ class Scheduler(RqScheduler):
         super().__init__(*args, **kwargs)
         self._stopping = threading.Event()
         self._is_synced = False
-        self._is_born = False
-        self._outages = Outages(_label(), log=logger)
+        self._entries = Entries(self)
+        self._redis = Outages(_label(), log=logger).redis
         self._unseen_until = 0.0  # time.monotonic()
 
     def run(self, burst: bool = False) -> None:  # noqa: FBT001, FBT002 - rq-scheduler's signature
         """Make ticks until SIGTERM or SIGINT; with `burst` make those that are due and return."""
-        # Whatever Redis does, it holds up ticks for half a second at most.
-        self.connection = client.for_push()
-        if burst:
-            self._round()
-            return
+        self.connection = client.for_work()
         label = _label()
-        with _signalled(self._outages.postgresql.look) as (wait_for_signal, wake):
-            # Each in a thread of its own, so that a server that hangs delays no stop.
+        outages = [Outages(f"{label}{part}", log=logger).postgresql for part in ("", " (entries)")]
+        ticks = Rounds(self._tick, postgresql=outages[0])
+        rest = Rounds(self._do_the_rest, postgresql=outages[1])
+        if burst:
+            ticks.once()
+            rest.once()
+            return
+
+        def look() -> None:
+            for outage in outages:
+                outage.look()
+
+        with _signalled(look) as (wait_for_signal, wake):
+            # Each in a thread of its own, so that a server that hangs delays no stop, and nothing
+            # the ticks.
             threads = [
-                threading.Thread(target=self._loop, args=[wake], name="ticks", daemon=True),
-                threading.Thread(
-                    target=duties.run,
-                    args=[self._stopping, uuid4(), label],
-                    name="duties",
-                    daemon=True,
-                ),
+                _thread("ticks", partial(ticks.run, self._stopping), then=wake),
+                _thread("entries", partial(rest.run, self._stopping), then=self._say_goodbye),
+                _thread("duties", partial(duties.run, self._stopping, uuid4(), label)),
             ]
             for thread in threads:
                 thread.start()
@@ -87,55 +88,27 @@ class Scheduler(RqScheduler):
         cut_off = [thread.name for thread in threads if thread.is_alive()]
         logger.info("Stopped %s%s", label, f", cut off: {', '.join(cut_off)}" if cut_off else "")
 
-    def _loop(self, on_end: Callable[[], None]) -> None:
-        try:
-            while not self._stopping.is_set():
-                self._stopping.wait(self._round())
-            self._show(self.register_death)
-        finally:
-            connections.close_all()
-            on_end()
-
-    def _round(self) -> float:
-        """Make what is due and return how many seconds the next round may wait."""
-        postgresql = self._outages.postgresql
-        try:
-            with postgresql.question(), unit_of_work():
-                wait = self._work()
-        except Exception as error:  # this loop must outlive any one round
-            if is_postgresql_away(error):
-                return postgresql.failed(error)
-            logger.exception("A round of the scheduler failed: trying again")
-            return _AFTER_FAULT_SECONDS
-        postgresql.answered()
-        soon = self._interval if wait is None else min(self._interval, wait)
-        return max(float(soon), _SHORTEST_WAIT_SECONDS)
-
-    def _work(self) -> float | None:
+    def _tick(self) -> float:
         if not self._is_synced:
             sync.sync()
             self._is_synced = True
-        self._make_ticks()
-        self._advance_backfills()
-        self._show(self._show_entries)
-        return tick.seconds_to_next()
+        ticking.make_due(self._stopping.is_set)
+        wait = tick.seconds_to_next()
+        if wait is None:
+            return _LOOK_SECONDS
+        # What is due still is another process's: this one looks whether it lives.
+        return min(_LOOK_SECONDS, wait) if wait > 0 else _HELD_SECONDS
 
-    def _make_ticks(self) -> None:
-        for name in tick.due():
-            if self._stopping.is_set():
-                return
-            try:
-                tick.run(name)
-            except Exception as error:
-                if is_postgresql_away(error):
-                    raise  # not this schedule's fault: it stays due
-                tick.refuse(name, error)  # recorded; the other schedules go on
+    def _do_the_rest(self) -> float:
+        self._advance_backfills()
+        self._show(self._entries.show)
+        return _REST_SECONDS
 
     def _advance_backfills(self) -> None:
         deadline = time.monotonic() + _BACKFILLS_SECONDS
         for backfill_id in backfilling.running():
             if self._stopping.is_set() or time.monotonic() > deadline:
-                return  # the ticks are next; then first those that had no turn
+                return  # the entries are next; then first those that had no turn
             try:
                 backfilling.advance(backfill_id)
             except Exception as error:
@@ -152,57 +125,14 @@ class Scheduler(RqScheduler):
         try:
             deed()
         except client.Unreachable as error:
-            self._is_born = False
+            self._entries.forget()
             # Schedules go on, unseen there.
-            self._unseen_until = time.monotonic() + self._outages.redis.failed(error)
+            self._unseen_until = time.monotonic() + self._redis.failed(error)
         else:
-            self._outages.redis.answered()
+            self._redis.answered()
 
-    def _show_entries(self) -> None:
-        """Make the entries in Redis those of the rows; others' entries are left alone."""
-        self._keep_alive()
-        rows = {
-            ENTRY_PREFIX + row.name: row
-            for row in Schedule.objects.filter(enabled=True, next_at__isnull=False)
-        }
-        shown = dict(self.connection.zrange(self.scheduled_jobs_key, 0, -1, withscores=True))
-        scores = {key.decode(errors="replace"): score for key, score in shown.items()}
-        for entry_id, row in rows.items():
-            is_there = self.connection.exists(
-                f"{self.job_class.redis_job_namespace_prefix}{entry_id}"
-            )
-            if not is_there or scores.get(entry_id) != to_unix(row.next_at):
-                self._show_entry(entry_id, row)
-        gone = [key for key in scores if key.startswith(ENTRY_PREFIX) and key not in rows]
-        if gone:
-            self.connection.zrem(self.scheduled_jobs_key, *gone)
-            self.connection.delete(
-                *(f"{self.job_class.redis_job_namespace_prefix}{entry_id}" for entry_id in gone)
-            )
-
-    def _show_entry(self, entry_id: str, row: Schedule) -> None:
-        entry = self._create_job(
-            row.job_class,
-            kwargs=_shown_params(row),
-            id=entry_id,
-            queue_name=row.queue or self.queue_name,
-            description=f"schedule {row.name}, times in {row.timezone}",
-            commit=False,
-            result_ttl=-1,
-        )
-        if row.every is not None:
-            entry.meta["interval"] = int(row.every.total_seconds())
-        else:
-            entry.meta["cron_string"] = "; ".join(row.crons)
-        entry.save()
-        self.connection.zadd(self.scheduled_jobs_key, {entry_id: to_unix(row.next_at)})
-
-    def _keep_alive(self) -> None:
-        if not self._is_born or not self.connection.exists(self.key):
-            self.connection.delete(self.key)
-            self.register_birth()
-            self._is_born = True
-        self.heartbeat()
+    def _say_goodbye(self) -> None:
+        self._show(self.register_death)
 
     # --- rq-scheduler's other doors ---
 
@@ -216,11 +146,17 @@ class Scheduler(RqScheduler):
     cron = enqueue_at = enqueue_in = schedule
 
 
-def _shown_params(row: Schedule) -> dict[str, Any]:
-    return {
-        name: text if len(text := str(value)) <= _MAX_SHOWN_TEXT else f"{text[:_MAX_SHOWN_TEXT]}..."
-        for name, value in registry.shown_params(row.job_class, row.params).items()
-    }
+def _thread(
+    name: str, target: Callable[[], None], *, then: Callable[[], None] | None = None
+) -> threading.Thread:
+    def run() -> None:
+        try:
+            target()
+        finally:
+            if then is not None:
+                then()
+
+    return threading.Thread(target=run, name=name, daemon=True)
 
 
 def _label() -> str:
@@ -242,7 +178,7 @@ def _signalled(
         os.write(writer, b".")
 
     def wait() -> None:
-        while not select.select([reader], [], [], _LOOK_SECONDS)[0]:
+        while not select.select([reader], [], [], _HANG_LOOK_SECONDS)[0]:
             meanwhile()
 
     before = {number: signal.signal(number, wake) for number in (signal.SIGTERM, signal.SIGINT)}

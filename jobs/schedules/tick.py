@@ -1,94 +1,81 @@
-"""A due schedule's one deed: a run row and its job, in one transaction, once for each moment."""
+"""The deed of schedules that are due: their runs and jobs, in one transaction, once a moment."""
 
 from __future__ import annotations
 
+import hashlib
 import traceback
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from jobs import json_values, registry
+from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
-from jobs.schedules import cron, making
-from jobs.schedules.making import Wish
+from jobs.processes.outage import is_postgresql_away
+from jobs.schedules import making, missed, overlap
+from jobs.schedules.making import Draft, Wish
+from jobs.schedules.missed import Handled
+from jobs.schedules.overlap import Decision, Lane, Living
 from jobs.schedules.rules import rule_of
+from jobs.values import value
+
+BATCH = 100  # schedules of one transaction
+
+# What a process that is stopped in the middle of a tick holds, others can't make: PostgreSQL ends
+# its transaction, in time for them to make it.
+_HANGS_MILLISECONDS = 5_000
+# So long one tick waits for the row of a job that it is to cancel; then it comes again.
+_LOCK_MILLISECONDS = 200
+
+
+@value
+class Made:
+    """What one transaction did."""
+
+    count: int  # of the schedules that it moved on
+    apart: tuple[str, ...] = ()  # due still: they cancel jobs, which may wait for a row; `run` them
+
+
+def batch(*, missed_ones: bool = False) -> Made:
+    """Handle what is due of up to BATCH schedules, the longest overdue first.
+
+    Opens its own transaction. A schedule that another process handles is left to it.
+
+    Args:
+        missed_ones: Handle those whose oldest moment is no longer on time, not the others: a long
+            past that somebody catches up with holds up nobody's present.
+    """
+    with transaction.atomic():
+        _set_local("idle_in_transaction_session_timeout", _HANGS_MILLISECONDS)
+        return _handle(list(_lock(_due(missed_ones=missed_ones))[:BATCH]))
 
 
 def due() -> list[str]:
-    """Return the names of the schedules whose next tick has come, the most overdue first."""
-    return list(
-        Schedule.objects.filter(enabled=True, next_at__lte=RawSQL(clock.WALL, ()))
-        .order_by("next_at", "name")
-        .values_list("name", flat=True)
-    )
+    """Return the names of the schedules that are due, the longest overdue first."""
+    return list(_due().values_list("name", flat=True))
 
 
-def seconds_to_next() -> float | None:
-    """Return how long it is until a schedule is due, below zero if one is; None if none ever is."""
-    found: float | None = (
-        Schedule.objects.filter(enabled=True)
-        .order_by(F("next_at").asc(nulls_last=True))
-        .values_list(
-            RawSQL(f"extract(epoch FROM next_at - {clock.WALL})::float8", ()),
-            flat=True,
-        )
-        .first()
-    )
-    return found
+def run(name: str, *, fault: Exception | None = None) -> list[ScheduleRun] | None:
+    """Handle what is due of one schedule, one plan of it. Opens its own transaction.
 
-
-def run(name: str) -> ScheduleRun | None:
-    """Make the tick that is due: its run row and its job. Opens its own transaction.
-
-    Of several missed ticks only the newest is made. Why a job can't be made is kept on the run.
+    Args:
+        name: The schedule's.
+        fault: What came of the last try, and nobody foresaw: the runs that would make a job are
+            refused and keep its traceback, without the values of redacted params.
 
     Returns:
-        The run; None where another scheduler got there first.
+        The new runs; None where it isn't due, or another process is at it.
     """
     with transaction.atomic():
-        schedule = _claimed(name)
-        if schedule is None:
-            return None
-        wish = Wish(schedule=schedule, logical_time=_advance(schedule))
-        return making.make_many([wish])[0]
-
-
-def refuse(name: str, error: Exception) -> ScheduleRun | None:
-    """Record that the tick that is due failed in an unforeseen way, and go on to the next.
-
-    Opens its own transaction. The run keeps the traceback, without the values of redacted params.
-    """
-    with transaction.atomic():
-        schedule = _claimed(name)
-        if schedule is None:
-            return None
-        wish = Wish(schedule=schedule, logical_time=_advance(schedule))
-        secrets = registry.secrets(schedule.job_class, schedule.params)
-        text = json_values.scrubbed("".join(traceback.format_exception(error)), secrets)
-        return making.make_many([making.refused(wish, text)])[0]
-
-
-def _claimed(name: str) -> Schedule | None:
-    # A second scheduler that is at this tick now holds the row: skip it, the tick is being made.
-    # One that has made it has moved next_at: no row matches.
-    return (
-        Schedule.objects.select_for_update(skip_locked=True)
-        .filter(name=name, enabled=True, next_at__lte=RawSQL(clock.WALL, ()))
-        .first()
-    )
-
-
-def _advance(schedule: Schedule) -> datetime:
-    """Move the schedule to the moment after now; return the newest moment that is due."""
-    now = clock.read()
-    rule = rule_of(schedule)
-    first = schedule.next_at
-    assert first is not None  # noqa: S101 - `_claimed` asked for it
-    schedule.next_at = cron.next_after(rule, now)
-    schedule.save(update_fields=["next_at"])
-    return cron.latest(rule, since=first, until=now) or first
+        _set_local("idle_in_transaction_session_timeout", _HANGS_MILLISECONDS)
+        _set_local("lock_timeout", _LOCK_MILLISECONDS)
+        found = list(_lock(_due().filter(name=name)))
+        return _handle_one(found[0], fault) if found else None
 
 
 def settle(schedule: Schedule) -> None:
@@ -100,12 +87,188 @@ def settle(schedule: Schedule) -> None:
         schedule: A row that the caller has locked; its next_at moves on.
     """
     while schedule.enabled and schedule.next_at and schedule.next_at <= clock.read():
-        moment = _advance(schedule)
-        made, skipped = ScheduleRun.Outcome.DISPATCHED, ScheduleRun.Outcome.SKIPPED
-        wish = Wish(
-            schedule=schedule,
-            logical_time=moment,
-            outcome=skipped if schedule.is_paused else made,
-            reason=f"paused: {schedule.pause_note}" if schedule.is_paused else "",
+        try:
+            with transaction.atomic():
+                _handle_one(schedule, None)
+        except Exception as error:
+            if is_postgresql_away(error):
+                raise
+            _handle_one(schedule, error)  # recorded on the runs
+
+
+def seconds_to_next() -> float | None:
+    """Return how long it is until the next moment comes; None if none ever does.
+
+    Zero or below: one has come, and another process is at it.
+    """
+    due_now = f"SELECT 1 FROM job_schedules WHERE enabled AND next_at <= {clock.NOW}"
+    later = f"SELECT min(next_at) FROM job_schedules WHERE enabled AND next_at > {clock.NOW}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT CASE WHEN EXISTS ({due_now}) THEN 0
+                ELSE extract(epoch FROM ({later}) - {clock.WALL})::float8 END
+            """
         )
-        making.make_many([wish])
+        (seconds,) = cursor.fetchone()
+    return None if seconds is None else float(seconds)
+
+
+@value
+class _Deed:
+    """What is to be done for one schedule."""
+
+    drafts: list[Draft]
+    cancels: list[UUID]
+
+
+# --- Which ---
+
+
+def _due(*, missed_ones: bool | None = None) -> QuerySet[Schedule]:
+    """Return the schedules that are due, by job_schedules_due; longest overdue first."""
+    found = Schedule.objects.filter(enabled=True, next_at__lte=RawSQL(clock.NOW, ()))
+    late = RawSQL(f"{clock.NOW} - %s", (missed.ON_TIME,))
+    if missed_ones is True:
+        found = found.filter(next_at__lt=late)
+    elif missed_ones is False:
+        found = found.filter(next_at__gte=late)
+    return found.order_by("next_at", "name")
+
+
+def _lock(found: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    # A second scheduler that is at it now holds the row: skip it, it is being made. One that has
+    # made it has moved next_at: the row no longer fits.
+    return found.select_for_update(skip_locked=True, of=("self",))
+
+
+def _set_local(name: str, milliseconds: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, str(milliseconds)])
+
+
+# --- What becomes of it ---
+
+
+def _handle(found: Sequence[Schedule]) -> Made:
+    if not found:
+        return Made(count=0)
+    now = clock.read()
+    limit = max(1, missed.MAX_MOMENTS // len(found))
+    lanes = overlap.lanes(found)
+    drafts: list[Draft] = []
+    moved: dict[str, datetime | None] = {}
+    apart = []
+    for schedule in found:
+        plan = missed.plan(_facts(schedule, now), limit=limit)
+        deed = _deed(schedule, plan.moments, lanes[schedule.name])
+        if deed.cancels:
+            apart.append(schedule.name)
+        else:
+            drafts += deed.drafts
+            moved[schedule.name] = plan.next_at
+    making.make_many(drafts)
+    _move(moved)
+    return Made(count=len(moved), apart=tuple(apart))
+
+
+def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun]:
+    plan = missed.plan(_facts(schedule, clock.read()))
+    lane = overlap.lanes([schedule])[schedule.name]
+    refusal = None if fault is None else _told(schedule, fault)
+    deed = _deed(schedule, plan.moments, lane, refusal=refusal)
+    if deed.cancels:
+        why = f"overlap is cancel_running: {plan.moments[-1].moment} has come"
+        control.cancel(deed.cancels, by=f"schedule {schedule.name}", reason=why)
+    runs = making.make_many(deed.drafts)
+    _move({schedule.name: plan.next_at})
+    schedule.next_at = plan.next_at
+    return [run for run in runs if run is not None]
+
+
+def _facts(schedule: Schedule, now: datetime) -> missed.Due:
+    assert schedule.next_at is not None  # noqa: S101 - it is due
+    return missed.Due(
+        rule=rule_of(schedule),
+        first=schedule.next_at,
+        now=now,
+        catch_up=schedule.catch_up,
+        pause=_pause(schedule),
+    )
+
+
+def _pause(schedule: Schedule) -> str:
+    if not schedule.is_paused:
+        return ""
+    by = f" by {schedule.paused_by}" if schedule.paused_by else ""
+    note = f": {schedule.pause_note}" if schedule.pause_note else ""
+    return f"paused{by}{note}"
+
+
+def _deed(
+    schedule: Schedule,
+    moments: Sequence[Handled],
+    lane: Lane,
+    *,
+    refusal: str | None = None,
+) -> _Deed:
+    deed = _Deed(drafts=[], cancels=[])
+    for handled in overlap.thinned(schedule.overlap, moments):
+        wish = Wish(schedule=schedule, logical_time=handled.moment)
+        if not handled.is_made:
+            deed.drafts.append(Draft(wish=making.skipped(wish, handled.reason)))
+        elif refusal is not None:
+            deed.drafts.append(Draft(wish=making.refused(wish, refusal)))
+        else:
+            _decide(deed, wish, lane.decide(handled), lane)
+    return deed
+
+
+def _decide(deed: _Deed, wish: Wish, decision: Decision, lane: Lane) -> None:
+    if decision.skipped:
+        deed.drafts.append(Draft(wish=making.skipped(wish, decision.skipped)))
+        return
+    draft = making.draft(
+        replace(
+            wish,
+            run_at=_jittered(wish.schedule, wish.logical_time),
+            depends_on=decision.depends_on,
+            reason=decision.reason,
+        )
+    )
+    deed.drafts.append(draft)
+    if draft.requests:  # else it is refused, and nobody is cancelled for it
+        deed.cancels.extend(decision.cancels)
+        lane.add(
+            Living(
+                logical_time=wish.logical_time,
+                job_ids=draft.job_ids,
+                waits=bool(decision.depends_on),
+            )
+        )
+
+
+def _jittered(schedule: Schedule, moment: datetime) -> datetime | None:
+    """Return when the job starts: the same for whoever asks; None: at once."""
+    if not schedule.jitter:
+        return None
+    seed = f"{schedule.name} {moment.astimezone(UTC).isoformat()}"
+    drawn = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) / 2**64
+    return moment + schedule.jitter * drawn
+
+
+def _told(schedule: Schedule, fault: Exception) -> str:
+    secrets = registry.secrets(schedule.job_class, schedule.params)
+    return json_values.scrubbed("".join(traceback.format_exception(fault)), secrets)
+
+
+def _move(next_by_name: Mapping[str, datetime | None]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE job_schedules s SET next_at = made.next_at
+            FROM unnest(%s::text[], %s::timestamptz[]) AS made(name, next_at)
+            WHERE s.name = made.name
+            """,
+            [list(next_by_name), list(next_by_name.values())],
+        )

@@ -62,7 +62,8 @@ def is_one_in_the_middle_of_a_tick() -> bool:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) "
             "WHERE NOT granted AND datname = current_database() "
-            "AND relation = 'job_statuses'::regclass AND query LIKE '%INSERT INTO job_statuses%')"
+            "AND relation = 'job_statuses'::regclass "
+            "AND query SIMILAR TO '%(INSERT INTO job_statuses|WITH terms AS)%')"
         )
         return cursor.fetchone()[0]
 

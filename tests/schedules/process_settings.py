@@ -7,7 +7,12 @@ from datetime import timedelta
 from tests.settings import *  # noqa: F403
 
 JOB_SCHEDULES = {
-    "each-second": {"job": "Echo", "every": timedelta(seconds=1), "params": {"value": "x"}},
+    "each-second": {
+        "job": "Echo",
+        "every": timedelta(seconds=1),
+        "params": {"value": "x"},
+        "overlap": "allow",
+    },
     "no-such-class": {"job": "Nobody", "every": timedelta(seconds=1)},
     "bad-params": {"job": "Echo", "every": timedelta(seconds=1), "params": {"valeu": "x"}},
     "truncate": {

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleRun
 from jobs.schedules import making
-from jobs.schedules.making import Kind, Outcome, Wish
+from jobs.schedules.making import Draft, Kind, Outcome, Wish
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +90,7 @@ def test_many_are_made_by_three_statements_and_one_bad_one_stops_no_other():
     )
 
     with CaptureQueriesContext(connection) as queries:
-        runs = making.make_many(wishes)
+        runs = making.make_many([making.draft(wish) for wish in wishes])
 
     assert len(queries) == 3
     outcomes = [run and run.outcome for run in runs]
@@ -105,7 +105,8 @@ def test_many_are_made_by_three_statements_and_one_bad_one_stops_no_other():
 def test_a_run_may_start_later():
     later = timezone.now() + timedelta(minutes=5)
 
-    making.make_many([Wish(schedule=schedule(), logical_time=MOMENT, run_at=later)])
+    wish = Wish(schedule=schedule(), logical_time=MOMENT, run_at=later)
+    making.make_many([making.draft(wish)])
 
     job = JobStatus.objects.get()
     assert (job.status, job.due_at) == ("scheduled", later)
@@ -116,7 +117,7 @@ def test_what_postgresql_cannot_hold_is_taken_out_of_a_reason():
         schedule=schedule(), logical_time=MOMENT, outcome=Outcome.REFUSED, reason="no\x00t" * 50_000
     )
 
-    making.make_many([wish])
+    making.make_many([Draft(wish=wish)])
 
     reason = ScheduleRun.objects.get().reason
     assert "\x00" not in reason

@@ -1,0 +1,54 @@
+"""All that is due is made, whatever is wrong with one schedule."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from jobs.processes.outage import is_postgresql_away
+from jobs.schedules import tick
+
+logger = logging.getLogger("jobs.schedules")
+
+# lock_not_available
+_HELD = "55P03"
+
+
+def make_due(is_stopping: Callable[[], bool]) -> None:
+    """Handle what is due of all schedules. Opens its own transactions.
+
+    What is on time comes first: whoever catches up with a long past holds up nobody's present.
+
+    Args:
+        is_stopping: Asked between two transactions; what is due then stays so.
+
+    Raises:
+        DatabaseError: PostgreSQL is away; what is due stays so.
+    """
+    while not is_stopping():
+        if not _made_some(missed_ones=False) and not _made_some(missed_ones=True):
+            return
+
+
+def _made_some(*, missed_ones: bool) -> bool:
+    try:
+        made = tick.batch(missed_ones=missed_ones)
+    except Exception as error:
+        if is_postgresql_away(error):
+            raise
+        logger.exception("A batch of ticks failed: making them one by one")
+        names = tuple(tick.due()[: tick.BATCH])
+        return sum(map(_made_one, names)) > 0
+    return made.count + sum(map(_made_one, made.apart)) > 0
+
+
+def _made_one(name: str) -> bool:
+    try:
+        return tick.run(name) is not None
+    except Exception as error:
+        if getattr(error.__cause__, "pgcode", None) == _HELD:
+            logger.warning("Schedule %s: a row that it needs is held: trying again soon", name)
+            return False
+        if is_postgresql_away(error):
+            raise  # not this schedule's fault: it stays due
+        return tick.run(name, fault=error) is not None  # recorded; the other schedules go on
