@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,7 +24,7 @@ from django.utils.cache import add_never_cache_headers
 
 from jobs import permissions, registry
 from jobs.admin import many, render, timeline, verbs
-from jobs.insights import explain
+from jobs.insights import explain, rows
 from jobs.models import JobAttempt, JobStatus, clock
 from jobs.statuses import Status
 
@@ -50,6 +59,16 @@ class JobViews:
         job = self._job(request, job_id)
         html = render_to_string(_LIVE, self._story(request, job), request=request)
         response = JsonResponse({"is_living": not job.is_terminal, "html": html})
+        add_never_cache_headers(response)
+        return response
+
+    def rejected_rows(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+        """Return the rows that an import rejected, as CSV that spreadsheets read."""
+        job = self._job(request, job_id)
+        # The mark tells a spreadsheet that this is UTF-8.
+        pieces = itertools.chain(["\N{ZERO WIDTH NO-BREAK SPACE}"], rows.rejected_csv(job.id))
+        response = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = f'attachment; filename="rejected-{job.id}.csv"'
         add_never_cache_headers(response)
         return response
 
@@ -104,6 +123,7 @@ class JobViews:
             "may_copy": bool(may_copy),
             "facts": _facts(job, now),
             "tags": render.tags(job.tags),
+            "rows": _rows(job),
             "events": [
                 (event, render.moment(event.at), render.relative(event.at, now))
                 for event in timeline.events(job, attempts[::-1])
@@ -113,6 +133,22 @@ class JobViews:
             "params": render.tree(registry.shown_params(job.job_class, job.params)),
             "result": render.tree(job.result) if job.result is not None else "",
         }
+
+
+def _rows(job: JobStatus) -> dict[str, Any] | None:
+    found = rows.rows_of(job.id)
+    if found is None:
+        return None
+    has_rows = bool(found.rows_in or found.kept)
+    # Of a completed job nobody asks where it would go on.
+    position = None if job.status == Status.COMPLETED else found.position
+    counts = (("In", found.rows_in), ("Out", found.rows_out), ("Rejected", found.rows_rejected))
+    return {
+        "counts": [(label, f"{count:,}") for label, count in counts] if has_rows else [],
+        "kept": found.kept,
+        "is_cut": found.kept < found.rows_rejected,
+        "position": "" if position is None else render.tree(position),
+    }
 
 
 def page_address(job_id: UUID) -> str:

@@ -214,6 +214,11 @@ class JobAdmin(ReadOnlyAdmin):
             path("run/", wrap(views.pick), name="jobs_jobstatus_run"),
             path("run/<str:name>/", wrap(views.run), name="jobs_jobstatus_run_class"),
             path("<uuid:job_id>/live/", wrap(page.live), name="jobs_jobstatus_live"),
+            path(
+                "<uuid:job_id>/rejected-rows.csv",
+                wrap(page.rejected_rows),
+                name="jobs_jobstatus_rejected_rows",
+            ),
             path("<uuid:job_id>/do/<str:name>/", wrap(page.do), name="jobs_jobstatus_do"),
             *super().get_urls(),
         ]

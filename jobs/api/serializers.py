@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs import registry
-from jobs.insights import search
+from jobs.insights import rows, search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
@@ -98,7 +98,32 @@ class JobInDetail(Job):
     cancel_requested_at = Moment(allow_null=True)
     cancel_requested_by = serializers.CharField()
     cancel_reason = serializers.CharField()
+    rows = serializers.SerializerMethodField()
     attempts = serializers.SerializerMethodField()
+
+    @extend_schema_field(
+        {
+            "type": ["object", "null"],
+            "description": "Of an import, until its last checkpoint, in all attempts; else null.",
+            "properties": {
+                "in": {"type": "integer"},
+                "out": {"type": "integer"},
+                "rejected": {"type": "integer"},
+                "kept": {"type": "integer", "description": "In rejected-rows.csv."},
+            },
+        }
+    )
+    def get_rows(self, job: JobStatus) -> dict[str, int] | None:
+        """Return how many rows it has read, loaded and rejected."""
+        found = rows.rows_of(job.id)
+        if found is None:
+            return None
+        return {
+            "in": found.rows_in,
+            "out": found.rows_out,
+            "rejected": found.rows_rejected,
+            "kept": found.kept,
+        }
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_params(self, job: JobStatus) -> dict[str, object]:

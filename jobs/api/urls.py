@@ -12,6 +12,7 @@ from jobs.api.views.create_jobs import CreateJobs
 from jobs.api.views.job_classes import JobClasses
 from jobs.api.views.job_status import JobStatusView
 from jobs.api.views.jobs import CancelJob, Jobs, OneJob, Retry
+from jobs.api.views.rejected_rows import RejectedRows
 from jobs.api.views.schema import Docs, Schema
 
 app_name = "jobs_api"
@@ -31,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     *_both("api/jobs/<uuid:job_id>/", OneJob, "job"),
     *_both("api/jobs/<uuid:job_id>/retry/", Retry, "retry"),
     *_both("api/jobs/<uuid:job_id>/cancel/", CancelJob, "cancel"),
+    *_both("api/jobs/<uuid:job_id>/rejected-rows.csv", RejectedRows, "rejected-rows"),
     *_both("api/job-classes/", JobClasses, "job-classes"),
     *_both("schema/", Schema, "schema"),
     *_both("docs", Docs, "docs"),

@@ -102,16 +102,6 @@ def forget(job_ids: Sequence[UUID]) -> None:
             cursor.execute(f"DELETE FROM {table} WHERE job_id = ANY(%s)", [list(job_ids)])
 
 
-def of(job_id: UUID) -> Counts | None:
-    """Return a job's counts for whoever looks at it; None: it has recorded none."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(_COUNTS)} FROM job_checkpoints WHERE job_id = %s", [job_id]
-        )
-        row = cursor.fetchone()
-    return None if row is None else Counts(**dict(zip(_COUNTS, row, strict=True)))
-
-
 _COUNTS = ("rows_in", "rows_out", "rows_rejected")
 
 

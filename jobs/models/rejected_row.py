@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from psycopg2.extras import Json
 
 from jobs.models.job_status import JobStatus
 
@@ -15,6 +16,10 @@ class OrderedJson(models.JSONField):
     def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django's signature
         """Return the column's type."""
         return "json"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
+        """Return what psycopg2 sends as json; Django's own would be cast to jsonb first."""
+        return None if value is None else Json(value)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
         """Return the value, which psycopg2 has read already."""

@@ -44,6 +44,7 @@ def test_every_address_is_described_once(schema):
     assert set(schema["paths"]) == {
         "/create-jobs/", "/job-status/{job_id}", "/api/jobs/", "/api/jobs/{job_id}/",
         "/api/jobs/{job_id}/retry/", "/api/jobs/{job_id}/cancel/", "/api/job-classes/",
+        "/api/jobs/{job_id}/rejected-rows.csv",
     }  # fmt: skip
 
 
