@@ -74,9 +74,9 @@ def change(name: str, entry: Mapping[str, Any], *, by: str, note: str = "") -> S
         ScheduleIsOfSettings: It is declared there.
         InvalidSchedule: With every fault, by key.
     """
-    declared = fitting.checked(name, entry)
     with transaction.atomic():
         row = _locked_of_admin(name)
+        declared = fitting.checked(name, entry)
         if rows.change(row, declared, _ADMIN, _hand(by, note)):
             logger.info("Schedule %s: changed by %s", name, by)
     return row

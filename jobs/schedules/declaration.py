@@ -17,10 +17,11 @@ from jobs.schedules.cron import Rule
 from jobs.schedules.keys import DEFAULTS, KEYS, NAME
 
 # The shortest distance of a rule's moments is looked for in so many of them, from this day on.
-_LOOKED_AT = 200
+_LOOKED_AT = 60
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _A_YEAR = timedelta(days=366)
 _TICK = timedelta(microseconds=1)
+_FIELDS = 5  # of a cron line without seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +215,7 @@ def _flaws_of_rule(rule: Rule, jitter: timedelta) -> Iterator[Flaw]:
         yield _flaw("end_at", "jobs.E015", message, "No moment would ever come: swap them.")
     elif fault := cron.fault(rule):
         yield _flaw("end_at", "jobs.E015", fault, "Or leave one of the two out.")
-    elif jitter and (shortest := _shortest(rule)) is not None and jitter > shortest:
+    elif jitter > _unit(rule) and jitter > (shortest := _shortest(rule) or jitter):
         message = f"jitter ({spans.written(jitter)}) is longer than the {spans.written(shortest)}"
         yield _flaw(
             "jitter",
@@ -233,3 +234,9 @@ def _shortest(rule: Rule) -> timedelta | None:
         cron.moments(rule, after=after, until=after + _A_YEAR), _LOOKED_AT
     )
     return min((later - earlier for earlier, later in pairwise(some)), default=None)
+
+
+def _unit(rule: Rule) -> timedelta:
+    """Return what the distance between two moments of the rule is never below."""
+    names_seconds = any(len(line.split()) > _FIELDS for line in rule.crons)
+    return timedelta(seconds=1) if names_seconds or rule.every else timedelta(minutes=1)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.checks import run_checks
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobs.base import BaseJob
 from jobs.errors import InvalidSchedule
@@ -302,6 +304,37 @@ def test_a_fault_is_a_system_check_with_a_hint(settings, name, entry, check_id):
 )
 def test_what_is_at_the_edge_of_a_fault_is_none(settings, entry):
     assert found(settings, {"nightly": entry}) == []
+
+
+texts = st.text(max_size=8) | st.sampled_from(
+    ["0 2 * * *", "1h", "none", "UTC", "Echo", "2026-12-01", "{logical_date}", "\x00", "\ud800"]
+)
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+SENSIBLE = {"job": st.just("Echo"), "cron": st.sampled_from(["* * * * *", ["0 2 * * *"]])}
+OTHERS = {
+    "timezone": st.sampled_from(["UTC", "Asia/Tokyo"]) | any_json,
+    "start_at": st.datetimes().map(str) | st.dates() | texts,
+    "end_at": st.datetimes().map(str) | st.dates() | texts,
+    "params": st.dictionaries(st.sampled_from(["value", "x"]), any_json),
+    "catch_up": st.timedeltas() | texts,
+    "jitter": st.timedeltas() | texts,
+}
+sensible = st.fixed_dictionaries(SENSIBLE, optional=OTHERS)
+
+
+@given(name=texts, entry=any_json | st.dictionaries(st.sampled_from([*KEYS]), any_json) | sensible)
+def test_whatever_is_sent_is_read_or_told_what_is_wrong(name, entry):
+    declared, flaws = fitting.examined(name, entry)
+
+    assert (declared is None) == any(not flaw.is_misfit for flaw in flaws)
+    assert all(flaw.sentence for flaw in flaws)
+    if declared is not None:
+        row = Schedule(name=name, **declared.columns())
+        assert declaration.read(name, declaration.entry_of(row)) == (declared, [])
 
 
 def test_every_fault_of_an_entry_is_told_at_once():
