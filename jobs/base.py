@@ -23,6 +23,10 @@ from jobs.retry import Backoff, BackoffFunction
 from jobs.runner.context import Context
 from jobs.spec import JobSpec
 from jobs.statuses import OnParentFailure
+from jobs.workflows.build import Step, chain, workflow
+from jobs.workflows.results import ParentResults
+
+__all__ = ["RESERVED", "BaseJob", "chain", "workflow"]
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -151,6 +155,29 @@ class BaseJob:
         )
         return create.dispatch_many(request, params)
 
+    @classmethod
+    def step(
+        cls,
+        *,
+        queue: str | None = None,
+        run_at: datetime | timedelta | None = None,
+        tags: tuple[str, ...] = (),
+        on_parent_failure: str = OnParentFailure.CANCEL,
+        **params: Any,
+    ) -> Step:
+        """Return this job as a step of a `chain` or a `workflow`; the arguments are `dispatch`'s.
+
+        What it follows is said there; its params are checked when all are dispatched.
+        """
+        return Step(
+            spec=_spec_of(cls),
+            params=params,
+            queue=queue,
+            run_at=run_at,
+            tags=tags,
+            on_parent_failure=on_parent_failure,
+        )
+
     @property
     def job_id(self) -> UUID:
         """The running job's id."""
@@ -165,6 +192,14 @@ class BaseJob:
     def logical_time(self) -> datetime | None:
         """The moment the job's tick stands for; None for a job that no schedule made."""
         return self._running().logical_time
+
+    def parent_results(self) -> ParentResults:
+        """Return what the jobs that this one depends on have returned, in their order.
+
+        `results["flights"]` is the one of that step, `results[0]` the first one's; `results.failed`
+        names those that haven't completed. One statement, on the default database's connection.
+        """
+        return self._running().parent_results()
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         """Say how far the job is; cheap to call often, written at most a few times a second.
@@ -213,7 +248,7 @@ _DISPATCH_KEYWORDS = frozenset(
 _TO_COME = frozenset(
     {
         "about", "limit", "log", "on_conflict", "on_failed", "rate",
-        "start_before", "step", "unique", "upgrade_params",
+        "start_before", "unique", "upgrade_params",
     }
 )  # fmt: skip
 RESERVED = (
@@ -232,15 +267,19 @@ def _request(
     depends_on: Iterable[JobStatus | UUID],
     **options: Any,
 ) -> Request:
-    if "spec" not in cls.__dict__:
-        raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
     return Request(
-        spec=cls.spec,
+        spec=_spec_of(cls),
         params=params,
         created_by_id=getattr(created_by, "pk", created_by),
         depends_on=_ids(depends_on) if depends_on else (),
         **options,
     )
+
+
+def _spec_of(cls: type[BaseJob]) -> JobSpec:
+    if "spec" not in cls.__dict__:
+        raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
+    return cls.spec
 
 
 def _ids(jobs: Iterable[JobStatus | UUID]) -> tuple[UUID, ...]:

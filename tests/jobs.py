@@ -776,3 +776,15 @@ class Tally(BaseJob):
 
 
 _tally: dict[str, Any] = {"count": 0, "all": [0]}
+
+
+class SumOfParents(BaseJob):
+    """Return what its parents have returned, and which of them failed."""
+
+    def _perform(self) -> Any:
+        results = self.parent_results()
+        return {
+            "values": list(results),
+            "names": [parent.name for parent in results.parents],
+            "failed": results.failed,
+        }

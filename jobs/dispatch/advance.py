@@ -98,7 +98,7 @@ def _statement(candidates: str, now: str, wall: str) -> str:
                     SELECT bool_and(p.id IS NULL OR {_IS_TERMINAL}) AS is_free,
                         (array_agg(d.parent_id ORDER BY d.number) FILTER (WHERE {_HAS_BROKEN}))[1]
                             AS culprit_id,
-                        (array_agg(d.step ORDER BY d.number) FILTER (WHERE {_HAS_BROKEN}))[1]
+                        (array_agg(d.parent_step ORDER BY d.number) FILTER (WHERE {_HAS_BROKEN}))[1]
                             AS culprit_step,
                         (array_agg(p.id IS NULL ORDER BY d.number) FILTER (WHERE {_HAS_BROKEN}))[1]
                             AS culprit_is_gone

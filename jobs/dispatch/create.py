@@ -141,9 +141,9 @@ def _log(drafts: Sequence[Draft]) -> None:
         logger.debug("created %d more jobs", len(drafts) - LOGGED_ONE_BY_ONE)
 
 
-def check(request: Request) -> None:
-    """Raise what `dispatch` would raise for this request; make nothing."""
-    _drafts([(request, request.params)], _bonds([request]))
+def check(*requests: Request) -> None:
+    """Raise what `dispatch` would raise for these requests; make nothing."""
+    _drafts([(request, request.params) for request in requests], _bonds(requests))
 
 
 def _drafts(

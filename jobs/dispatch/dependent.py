@@ -41,7 +41,14 @@ def rows(drafts: Sequence[Draft], bonds: Bonds) -> list[JobStatus]:
 def _insert_edges(drafts: Sequence[Draft]) -> None:
     step_by_id = {draft.job_id: draft.terms.bond.step for draft in drafts}
     edges = [
-        (draft.id_text, str(parent), number, step_by_id.get(parent, ""), bond.on_parent_failure)
+        (
+            draft.id_text,
+            str(parent),
+            number,
+            bond.step,
+            step_by_id.get(parent, ""),
+            bond.on_parent_failure,
+        )
         for draft in drafts
         for bond in (draft.terms.bond,)
         for number, parent in enumerate(bond.depends_on)
@@ -52,8 +59,10 @@ def _insert_edges(drafts: Sequence[Draft]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO job_dependencies (job_id, parent_id, number, step, on_parent_failure)
-            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[])
+            INSERT INTO job_dependencies
+                (job_id, parent_id, number, step, parent_step, on_parent_failure)
+            SELECT * FROM unnest(
+                %s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[])
             """,
             columns,
         )

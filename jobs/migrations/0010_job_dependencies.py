@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
                 ),
                 ("number", models.IntegerField()),
                 ("step", models.CharField(blank=True, default="", max_length=100)),
+                ("parent_step", models.CharField(blank=True, default="", max_length=100)),
                 (
                     "on_parent_failure",
                     models.CharField(choices=[("cancel", "cancel"), ("run", "run")], max_length=6),

@@ -24,7 +24,9 @@ class JobDependency(models.Model):
         JobStatus, on_delete=models.CASCADE, related_name="dependents", db_constraint=False
     )
     number = models.IntegerField()  # the parent's place among those of the job, from 0
-    step = models.CharField(max_length=100, blank=True, default="")  # the parent's, in its workflow
+    # The names of both in their workflow; empty outside of one.
+    step = models.CharField(max_length=100, blank=True, default="")
+    parent_step = models.CharField(max_length=100, blank=True, default="")
     on_parent_failure = models.CharField(
         max_length=6, choices=[(choice.value, choice.value) for choice in OnParentFailure]
     )

@@ -18,6 +18,8 @@ from jobs.lifecycle import checkpoint
 from jobs.models import JobStatus, clock
 from jobs.processes import connection as connections
 from jobs.runner.watch import Watch
+from jobs.workflows import results
+from jobs.workflows.results import ParentResults
 
 MAX_MESSAGE_BYTES = 500
 
@@ -147,6 +149,10 @@ class Context(ABC):
             StaleAttempt: The attempt was lost to another worker.
         """
         checkpoint.record(self._job, position)
+
+    def parent_results(self) -> ParentResults:
+        """Read what the jobs that this one depends on have returned."""
+        return results.read(self._job.id)
 
     @abstractmethod
     def progress(self, done: int, total: int | None, message: str) -> None:
