@@ -171,7 +171,8 @@ class Loop:
             if self.batch:
                 self.batch.keep(rans)
             raise
-        self.ledger.tell_soon(rans, settled)
+        if rans:
+            self.ledger.tell_soon(rans, settled)
         self.batch = None
         # At once: they wait for no sync job of their batch.
         self.usher.begin([job for job in beginning.jobs if is_async(job)])
