@@ -193,6 +193,10 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "jobs.api.schema.with_job_classes",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "jobs.api.serializers.STATUSES",
+        "BackfillStatusEnum": "jobs.api.schedule_serializers.BACKFILL_STATUSES",
+    },
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

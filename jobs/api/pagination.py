@@ -1,4 +1,4 @@
-"""Pages of jobs: how many on one, and the address of the next."""
+"""Pages: how many on one, and the address of the next."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ MAX_SIZE = 200
 
 def next_address(request: HttpRequest, place: Place | None) -> str | None:
     """Return the address of the next page, with the filters of this one; None after the last."""
-    if place is None:
-        return None
+    return None if place is None else address_from(request, cursor(place))
+
+
+def address_from(request: HttpRequest, text: str) -> str:
+    """Return the address of the page that begins behind the place a cursor stands for."""
     query = request.GET.copy()
-    query["cursor"] = cursor(place)
+    query["cursor"] = text
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -50,6 +50,8 @@ INVALID_PARAMS = _kind(400, "invalid-params", "The params don't fit the job clas
 INVALID_OPTION = _kind(400, "invalid-option", "An option of the job is wrong")
 UNKNOWN_JOB = _kind(400, "unknown-job", "No job class has this name")
 UNKNOWN_QUEUE = _kind(400, "unknown-queue", "No queue has this name")
+INVALID_SCHEDULE = _kind(400, "invalid-schedule", "The schedule can't be read")
+INVALID_BACKFILL = _kind(400, "invalid-backfill", "The backfill asks for something impossible")
 NOT_AUTHENTICATED = _kind(401, "not-authenticated", "Say who you are")
 FORBIDDEN = _kind(403, "forbidden", "You may not do this")
 FORBIDDEN_JOB = _kind(403, "forbidden-job", "You may not run this job class")
@@ -57,6 +59,14 @@ NOT_FOUND = _kind(404, "not-found", "There is nothing here")
 METHOD_NOT_ALLOWED = _kind(405, "method-not-allowed", "This address has no such method")
 NOT_ACCEPTABLE = _kind(406, "not-acceptable", "No such representation")
 WRONG_STATUS = _kind(409, "wrong-status", "The job's status forbids it")
+SCHEDULE_EXISTS = _kind(409, "schedule-exists", "A schedule of this name exists")
+SCHEDULE_IS_OF_SETTINGS = _kind(
+    409, "schedule-is-of-settings", "The schedule is declared in the settings"
+)
+RUN_REFUSED = _kind(409, "run-refused", "The run could not be made")
+WRONG_BACKFILL_STATUS = _kind(
+    409, "wrong-backfill-status", "The status of this or of another backfill forbids it"
+)
 BODY_TOO_LARGE = _kind(413, "body-too-large", "The body is too large")
 PARAMS_TOO_LARGE = _kind(413, "params-too-large", "The params are too large")
 UNSUPPORTED_MEDIA_TYPE = _kind(415, "unsupported-media-type", "The body must be JSON")
@@ -72,6 +82,15 @@ KIND_BY_ERROR: Mapping[type[BaseException], Kind] = {
     errors.UnknownQueue: UNKNOWN_QUEUE,
     errors.InvalidOption: INVALID_OPTION,
     errors.DispatchError: INVALID_REQUEST,
+    errors.InvalidSchedule: INVALID_SCHEDULE,
+    errors.InvalidBackfill: INVALID_BACKFILL,
+    errors.UnknownSchedule: NOT_FOUND,
+    errors.UnknownBackfill: NOT_FOUND,
+    errors.ScheduleExists: SCHEDULE_EXISTS,
+    errors.ScheduleIsOfSettings: SCHEDULE_IS_OF_SETTINGS,
+    errors.RunRefused: RUN_REFUSED,
+    errors.WrongBackfillStatus: WRONG_BACKFILL_STATUS,
+    errors.ScheduleError: INVALID_REQUEST,
     rest_errors.NotAuthenticated: NOT_AUTHENTICATED,
     rest_errors.AuthenticationFailed: NOT_AUTHENTICATED,
     rest_errors.PermissionDenied: FORBIDDEN,
@@ -158,7 +177,7 @@ def _problem_of(error: Exception) -> Problem:
     kind = kind_of(error)
     if isinstance(error, rest_errors.APIException):
         return Problem(kind=kind, detail=str(error.detail))
-    if isinstance(error, errors.DispatchError):
+    if isinstance(error, errors.DispatchError | errors.ScheduleError):
         return Problem(kind=kind, detail=str(error))
     # What other errors say is for the log: it may name tables, hosts or files.
     return Problem(kind=kind)

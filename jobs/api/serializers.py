@@ -14,6 +14,7 @@ from jobs.insights import rows, search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
+STATUSES = [status.value for status in Status]
 MAX_REASON = 1_000  # characters of why a job is cancelled
 NEWEST_ATTEMPTS = 50  # shown with a job; each may bear a traceback of 64 KiB
 
@@ -24,7 +25,7 @@ class Job(serializers.Serializer[Any]):
     """A job: where it is in its life, and what came of it."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=[status.value for status in Status])
+    status = serializers.ChoiceField(choices=STATUSES)
     result = serializers.JSONField(help_text="What the job returned; null until completed.")
     created_at = Moment()
     updated_at = Moment()

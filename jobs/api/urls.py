@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from jobs.api.views import probes
+from jobs.api.views import backfills, probes, schedules
 from jobs.api.views.create_jobs import CreateJobs
 from jobs.api.views.job_classes import JobClasses
 from jobs.api.views.job_status import JobStatusView
@@ -16,6 +16,8 @@ from jobs.api.views.rejected_rows import RejectedRows
 from jobs.api.views.schema import Docs, Schema
 
 app_name = "jobs_api"
+
+_BACKFILL = "api/schedules/<slug:name>/backfills/<int:backfill_id>"
 
 
 def _both(route: str, view: type[Any], name: str) -> Iterator[URLPattern]:
@@ -34,6 +36,16 @@ urlpatterns: list[URLPattern] = [
     *_both("api/jobs/<uuid:job_id>/cancel/", CancelJob, "cancel"),
     *_both("api/jobs/<uuid:job_id>/rejected-rows.csv", RejectedRows, "rejected-rows"),
     *_both("api/job-classes/", JobClasses, "job-classes"),
+    *_both("api/schedules/", schedules.Schedules, "schedules"),
+    *_both("api/schedules/<slug:name>/", schedules.OneSchedule, "schedule"),
+    *_both("api/schedules/<slug:name>/runs/", schedules.Runs, "runs"),
+    *_both("api/schedules/<slug:name>/pause/", schedules.PauseSchedule, "pause-schedule"),
+    *_both("api/schedules/<slug:name>/resume/", schedules.ResumeSchedule, "resume-schedule"),
+    *_both("api/schedules/<slug:name>/run/", schedules.RunSchedule, "run-schedule"),
+    *_both("api/schedules/<slug:name>/backfills/", backfills.Backfills, "backfills"),
+    *_both(f"{_BACKFILL}/", backfills.OneBackfill, "backfill"),
+    *_both(f"{_BACKFILL}/stop/", backfills.StopBackfill, "stop-backfill"),
+    *_both(f"{_BACKFILL}/continue/", backfills.ContinueBackfill, "continue-backfill"),
     *_both("schema/", Schema, "schema"),
     *_both("docs", Docs, "docs"),
     *_both("live", probes.Live, "live"),

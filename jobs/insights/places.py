@@ -28,8 +28,7 @@ class BadCursor(ValueError):
 
 def cursor(place: Place) -> str:
     """Return an opaque text that stands for `place`."""
-    text = f"{place.created_at.isoformat()}|{place.job_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return opaque(f"{place.created_at.isoformat()}|{place.job_id}")
 
 
 def read_cursor(text: str) -> Place:
@@ -38,15 +37,46 @@ def read_cursor(text: str) -> Place:
     Raises:
         BadCursor: It stands for none.
     """
+    created_at, _, job_id = read_opaque(text).partition("|")
+    try:
+        return Place(created_at=read_moment(created_at), job_id=UUID(job_id))
+    except ValueError:
+        raise BadCursor from None
+
+
+def opaque(text: str) -> str:
+    """Return a cursor that stands for `text`, which is ASCII."""
+    return base64.urlsafe_b64encode(text.encode("ascii")).decode().rstrip("=")
+
+
+def read_opaque(text: str) -> str:
+    """Return what a cursor stands for; printable ASCII.
+
+    Raises:
+        BadCursor: It stands for nothing.
+    """
     try:
         if len(text) > _MAX_CURSOR:
             raise BadCursor
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        created_at, _, job_id = raw.decode("ascii").partition("|")
-        moment = datetime.fromisoformat(created_at)
-        place = Place(created_at=moment, job_id=UUID(job_id))
+        padded = text + "=" * (-len(text) % 4)
+        found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
+        raise BadCursor from None
+    if not found.isprintable():
+        raise BadCursor
+    return found
+
+
+def read_moment(text: str) -> datetime:
+    """Return the moment that a part of a cursor is.
+
+    Raises:
+        BadCursor: It is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         raise BadCursor from None
     if moment.tzinfo is None:
         raise BadCursor
-    return place
+    return moment

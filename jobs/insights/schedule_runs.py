@@ -117,6 +117,31 @@ def between(name: str, since: datetime, until: datetime, *, limit: int) -> list[
     return _read(sql, name=name, since=since, until=until, limit=limit + 1)
 
 
+def newest(name: str, *, before: datetime | None = None, limit: int) -> list[Run]:
+    """Return a schedule's newest runs, newest first: one statement.
+
+    It reads `limit` entries of the index job_schedule_runs_once, backwards.
+
+    Args:
+        name: The schedule, there yet or not.
+        before: Only those of earlier moments.
+        limit: How many at most.
+    """
+    sql = f"""
+        SELECT {_COLUMNS}
+        FROM (SELECT * FROM job_schedule_runs
+            WHERE schedule_name = %(name)s
+                AND logical_time < coalesce(%(before)s, 'infinity'::timestamptz)
+            ORDER BY logical_time DESC LIMIT %(limit)s) AS r
+        LEFT JOIN LATERAL (
+            SELECT {_JOBS} FROM job_statuses
+            WHERE schedule <> '' AND schedule = r.schedule_name
+                AND logical_time = r.logical_time) AS j ON true
+        ORDER BY r.logical_time DESC
+    """
+    return _read(sql, name=name, before=before, limit=limit)
+
+
 def last_status() -> RawSQL:
     """Return an expression over schedules: the status of each one's newest run, or NULL."""
     return RawSQL(

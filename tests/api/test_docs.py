@@ -21,4 +21,4 @@ def test_the_docs_list_every_problem_type_with_its_status_and_no_other():
 def test_the_docs_name_every_address():
     for pattern in urls.urlpatterns:
         if pattern.name:
-            assert f"/{pattern.pattern}`".replace("<uuid:job_id>", "{job_id}") in TEXT
+            assert re.sub(r"<\w+:(\w+)>", r"{\1}", f"/{pattern.pattern}`") in TEXT

@@ -52,10 +52,9 @@ def refused(response, status, slug):
     return body
 
 
-def test_every_dispatch_error_has_its_problem_type():
-    ours = {
-        cls for cls in all_subclasses(errors.DispatchError) if cls.__module__ == errors.__name__
-    }
+@pytest.mark.parametrize("root", [errors.DispatchError, errors.ScheduleError])
+def test_every_error_of_a_verb_has_its_problem_type(root):
+    ours = {cls for cls in all_subclasses(root) if cls.__module__ == errors.__name__}
 
     assert ours <= set(problems.KIND_BY_ERROR)
 
@@ -128,6 +127,12 @@ METHODS = {
     "/api/jobs/0190b5a8-7c3e-7e1a-9a57-3f7f5a1f6c11/": "GET",
     "/api/jobs/0190b5a8-7c3e-7e1a-9a57-3f7f5a1f6c11/retry/": "POST",
     "/api/jobs/0190b5a8-7c3e-7e1a-9a57-3f7f5a1f6c11/cancel/": "POST",
+    "/api/schedules/nightly/runs/": "GET",
+    **{
+        f"/api/schedules/nightly/{verb}/": "POST"
+        for verb in ("pause", "resume", "run", "backfills/1/stop", "backfills/1/continue")
+    },
+    "/api/schedules/nightly/backfills/1/": "GET",
 }  # fmt: skip
 
 
@@ -159,6 +164,7 @@ def test_no_address_redirects_or_allows_another_origin(client_with):
     client = client_with("view_jobstatus", "run_echo")
     for pattern in urls.urlpatterns:
         path = "/" + str(pattern.pattern).replace("<uuid:job_id>", METHODS_ID)
+        path = path.replace("<slug:name>", "nightly").replace("<int:backfill_id>", "1")
 
         for response in (client.get(path), client.generic("POST", path)):
             assert not 300 <= response.status_code < 400

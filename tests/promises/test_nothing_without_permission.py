@@ -9,14 +9,23 @@ from django.urls import resolve
 from django_rq.settings import get_queues_list
 from redis import Redis
 
-from jobs.models import JobStatus
+from jobs.models import JobStatus, Schedule
+from jobs.schedules import control
 from jobs.statuses import Status
 from tests.jobs import Echo
 from tests.make import make_job
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
+NIGHTLY = {"job": "Echo", "cron": "0 2 * * *"}
 DISPATCH = {"job": "Echo", "params": {"value": "x"}}
+
+
+SCHEDULE = (
+    "nightly/", "nightly/runs/", "nightly/pause/", "nightly/resume/", "nightly/run/",
+    "nightly/backfills/", "nightly/backfills/1/", "nightly/backfills/1/stop/",
+    "nightly/backfills/1/continue/",
+)  # fmt: skip
 
 
 def addresses(job: JobStatus) -> list[tuple[str, str]]:
@@ -28,6 +37,8 @@ def addresses(job: JobStatus) -> list[tuple[str, str]]:
         ("post", f"/api/jobs/{job.id}/retry/"),
         ("post", f"/api/jobs/{job.id}/cancel/"),
         ("post", "/create-jobs/"),
+        *(("get", f"/api/schedules/{path}") for path in ("", *SCHEDULE)),
+        *(("post", f"/api/schedules/{path}") for path in ("", *SCHEDULE)),
         ("get", "/admin/jobs/jobstatus/"),
         ("get", f"/admin/jobs/jobstatus/{job.id}/change/"),
         ("get", f"/admin/jobs/jobstatus/{job.id}/live/"),
@@ -61,7 +72,10 @@ def stranger(request) -> Client:
 
 
 def test_a_stranger_gets_nothing_anywhere(stranger: Client, redis: Redis) -> None:
-    job = make_job(status=Status.FAILED)
+    run = control.run_now(control.create("nightly", NIGHTLY, by="ann").name, by="ann")
+    JobStatus.objects.filter(pk=run.job_id).delete()
+    redis.flushdb()
+    job = make_job(status=Status.FAILED, schedule="nightly", logical_time=run.logical_time)
 
     for method, address in addresses(job):
         assert resolve(address).url_name  # a 404 says that there is nothing for a stranger
@@ -72,6 +86,8 @@ def test_a_stranger_gets_nothing_anywhere(stranger: Client, redis: Redis) -> Non
     job.refresh_from_db()
     assert job.status == "failed"
     assert JobStatus.objects.count() == 1, "dispatched by a stranger"
+    assert not Schedule.objects.filter(paused_at__isnull=False).exists()
+    assert Schedule.objects.count() == 1
     assert redis.keys("rq:*") == []
 
 

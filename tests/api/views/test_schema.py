@@ -45,6 +45,12 @@ def test_every_address_is_described_once(schema):
         "/create-jobs/", "/job-status/{job_id}", "/api/jobs/", "/api/jobs/{job_id}/",
         "/api/jobs/{job_id}/retry/", "/api/jobs/{job_id}/cancel/", "/api/job-classes/",
         "/api/jobs/{job_id}/rejected-rows.csv",
+        "/api/schedules/", "/api/schedules/{name}/", "/api/schedules/{name}/runs/",
+        "/api/schedules/{name}/pause/", "/api/schedules/{name}/resume/",
+        "/api/schedules/{name}/run/", "/api/schedules/{name}/backfills/",
+        "/api/schedules/{name}/backfills/{backfill_id}/",
+        "/api/schedules/{name}/backfills/{backfill_id}/stop/",
+        "/api/schedules/{name}/backfills/{backfill_id}/continue/",
     }  # fmt: skip
 
 
