@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,8 @@ from jobs.values import value
 
 # A batch of a slow source is loaded when it is so old, however few rows it has.
 LONGEST_GATHER_SECONDS = 10.0
+
+__all__ = ["Counts", "EtlJob", "Reject", "numbered"]
 
 Row = TypeVar("Row")
 
@@ -87,7 +90,13 @@ class EtlJob(BaseJob):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # To try again changes nothing about the rows.
         cls.discard_on = tuple(dict.fromkeys([*cls.discard_on, TooManyRejected]))
-        _refuse_wrong_options(cls)
+        params = {
+            name
+            for name, annotation in inspect.get_annotations(cls).items()
+            if not str(annotation).startswith(("ClassVar", "typing.ClassVar"))
+        }
+        _refuse_taken_names(cls, params)
+        _refuse_wrong_options(cls, params)
         super().__init_subclass__(**kwargs)
 
     # --- The author's half ---
@@ -262,13 +271,31 @@ class _Run:
         self.rejected.add([RejectedRow(position=position, row=kept, reason=error.reason)])
 
 
-def _refuse_wrong_options(cls: type[EtlJob]) -> None:
-    if cls.batch_size < 1:
+# As params they are options that whoever dispatches may choose.
+_MAY_BE_PARAMS = {"batch_size", "max_rejected"}
+_TAKEN = {name for name in vars(EtlJob) if not name.startswith("_")} - _MAY_BE_PARAMS
+
+
+def _refuse_taken_names(cls: type[EtlJob], params: set[str]) -> None:
+    if taken := params & _TAKEN:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {', '.join(sorted(taken))} can't be a param's name: it is a hook or "
+            "an option of EtlJob. To set an option, leave out its annotation."
+        )
+
+
+def _refuse_wrong_options(cls: type[EtlJob], params: set[str]) -> None:
+    if "batch_size" not in params and cls.batch_size < 1:
         raise InvalidDeclaration(f"{cls.__name__}: batch_size must be at least 1.")
-    limit = cls.max_rejected
-    is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
-    if limit is None or (is_number and limit >= 0 and not (isinstance(limit, float) and limit > 1)):
+    if "max_rejected" in params:
         return
+    match limit := cls.max_rejected:
+        case None:
+            return
+        case float() if 0 <= limit <= 1:
+            return
+        case int() if limit >= 0 and not isinstance(limit, bool):
+            return
     raise InvalidDeclaration(
         f"{cls.__name__}: max_rejected must be a number of rows (an int), a share of them (a float "
         f"from 0.0 to 1.0) or None, not {limit!r}."

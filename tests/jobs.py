@@ -28,6 +28,7 @@ from jobs.errors import Cancel, Snooze
 from jobs.retention import Retention
 from jobs.retry import Backoff
 from tests import async_jobs, etl_jobs  # noqa: F401 - for every process that finds this module
+from tests.flights import jobs as flights_jobs  # noqa: F401 - likewise
 
 
 class Echo(BaseJob):

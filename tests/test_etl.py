@@ -285,6 +285,51 @@ def test_a_limit_that_is_none_is_refused(make: Any, limit: Any) -> None:
         make([], max_rejected=limit)
 
 
+@pytest.mark.parametrize("name", ["extract", "load", "reject", "resumable", "tags"])
+def test_a_param_may_not_take_the_place_of_a_hook(make: Any, name: str) -> None:
+    with pytest.raises(InvalidDeclaration, match=name):
+        make([], __annotations__={name: "str"})
+
+
+def test_the_limit_and_the_batch_may_be_params(make: Any) -> None:
+    job_class = make(
+        [1, 2, 3],
+        transform=rejecting({1, 2}),
+        max_rejected=1,
+        batch_size=1,
+        __annotations__={"max_rejected": "int", "batch_size": "int"},
+    )
+    job = started(job_class)
+    JobStatus.objects.filter(id=job.id).update(params={"max_rejected": 2, "batch_size": 3})
+    job.refresh_from_db()
+
+    assert run(job)["rows_rejected"] == 2
+    with pytest.raises(TooManyRejected):
+        run(started(job_class))
+
+
+def test_a_batch_of_a_slow_source_is_loaded_before_it_is_full(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.etl.LONGEST_GATHER_SECONDS", 0.0)
+    batches: list[list[int]] = []
+
+    run(started(make([1, 2], load=lambda self, rows: batches.append(list(rows)))))
+
+    assert batches == [[1], [2]]
+
+
+def test_in_one_transaction_all_rows_stand_or_none() -> None:
+    job = begin(rows=105, fails_at=105)
+
+    with pytest.raises(ConnectionError), transaction.atomic():
+        run(job)
+
+    assert loaded(job) == []
+    assert run(again(job))["rows_out"] == 103
+    assert loaded(job) == expected(105)
+
+
 def test_a_batch_ends_at_its_length_as_well(make: Any) -> None:
     batches: list[list[str]] = []
     job_class = make(

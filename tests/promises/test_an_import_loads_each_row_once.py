@@ -45,7 +45,7 @@ def expected(rows: int) -> list[int]:
 
 def test_kills_at_any_moment_load_each_row_once(workers: Workers) -> None:
     jobs = LoadNumbers.dispatch_many([{"rows": 1_500, "pause": 0.005}] * 6)
-    worker = workers.start("default", "--concurrency", "2", heartbeat=0.1)
+    worker = workers.start("default", "--concurrency", "2", heartbeat=0.5)
     rand = Random(5)
 
     for _ in range(6):
