@@ -789,3 +789,28 @@ class SumOfParents(BaseJob):
             "names": [parent.name for parent in results.parents],
             "failed": results.failed,
         }
+
+
+class Meet(BaseJob):
+    """End when the test opens a gate, alone: it is in no batch."""
+
+    max_attempts = 1
+
+    gate: int  # of pg_advisory_lock
+
+    def _perform(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock_shared(%s)", [self.gate])
+            cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [self.gate])
+
+
+class FailAfter(BaseJob):
+    """Fail on its only attempt, a while after it began."""
+
+    max_attempts = 1
+
+    seconds: float
+
+    def _perform(self) -> Any:
+        time.sleep(self.seconds)
+        raise RuntimeError("this always fails")
