@@ -49,8 +49,10 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
         }
     ),
     Status.RETRYING: frozenset({Status.QUEUED, Status.CANCELLED}),
-    Status.COMPLETED: frozenset({Status.QUEUED}),  # only by a person's "run again"
-    Status.FAILED: frozenset({Status.QUEUED}),  # only by a person's retry
+    # Only by a person's "run again", and waiting where a parent runs again with it.
+    Status.COMPLETED: frozenset({Status.QUEUED, Status.WAITING}),
+    # Only by a person's retry, and waiting where a parent is retried with it.
+    Status.FAILED: frozenset({Status.QUEUED, Status.WAITING}),
     Status.CANCELLED: frozenset({Status.QUEUED, Status.WAITING}),
 }
 

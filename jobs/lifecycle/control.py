@@ -9,15 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Greatest
 
 from jobs import json_values
 from jobs.dispatch import advance, outbox
 from jobs.lifecycle import checkpoint
-from jobs.models import JobStatus, clock, locking
-from jobs.statuses import TERMINAL, Status, sources
+from jobs.models import JobDependency, JobQuerySet, JobStatus, clock, locking
+from jobs.statuses import TERMINAL, HeldBy, Status, sources
 from jobs.workflows import revive
 
 logger = logging.getLogger("jobs.lifecycle")
@@ -56,30 +56,75 @@ def _retry(job_ids: Sequence[UUID]) -> list[JobStatus]:
     with transaction.atomic():
         named = JobStatus.objects.filter(id__in=job_ids)
         named.lock()
-        # What failed goes on where it stopped; what completed begins anew.
-        completed = named.filter(status=Status.COMPLETED)
-        checkpoint.forget(list(completed.values_list("id", flat=True)))
-        moved = named.move(
-            Status.QUEUED,
-            sources=TERMINAL,
-            max_attempts=Greatest(F("max_attempts"), F("attempt") + 1),
-            losses=0,
-            interruptions=0,
-            due_at=RawSQL(clock.NOW, ()),
-            finished_at=None,
-            cancel_requested_at=None,
-            cancel_requested_by="",
-            cancel_reason="",
-            result=None,
-            error="",
-            progress=None,
-        )
-        rows = JobStatus.objects.filter(id__in=moved).only(*outbox.PUSHED, "status")
-        jobs = list(rows.order_by("id"))
-        outbox.withdraw_on_commit(jobs)
-        outbox.push_on_commit(outbox.entries_of(jobs))
-        revive.branch_of(moved)
+        jobs = _queued_again(named)
+        revive.branch_of([job.id for job in jobs])
     return jobs
+
+
+def repeat(job_ids: Sequence[UUID], *, by: str) -> Moved:
+    """Give ended jobs of workflows one more attempt, each in its turn.
+
+    Those of which a parent is among them, or lives, wait for it: completed, failed, cancelled ->
+    waiting. The others are retried: -> queued. Opens its own transaction, or joins the caller's.
+
+    Args:
+        job_ids: Jobs in any status; those that haven't ended are refused.
+        by: Who asks, for the log.
+    """
+    moved = locking.repeat_on_conflict(lambda: _repeat(job_ids))
+    for job_id in moved:
+        logger.info("Job %s: repeated by %s", job_id, by, extra={"job_id": str(job_id)})
+    return Moved(moved=moved, asked=[], refused=_rest(job_ids, moved))
+
+
+def _repeat(job_ids: Sequence[UUID]) -> list[UUID]:
+    with transaction.atomic():
+        ended = JobStatus.objects.filter(id__in=job_ids, status__in=TERMINAL).lock()
+        edges = JobDependency.objects.filter(job__in=ended)
+        to_end = edges.filter(Q(parent__in=ended) | Q(parent__finished_at=None))
+        # A parent that ends just now releases nothing: then the duty does.
+        behind = set(to_end.values_list("job_id", flat=True))
+        # Else a later retry of the parent would revive what a person had cancelled meanwhile.
+        edges.filter(job__in=behind).update(broken_claim=None)
+        held = JobStatus.objects.filter(id__in=behind)
+        outbox.withdraw_on_commit(list(held.only("id", "queue")))
+        _begin_anew(held)
+        moved = held.move(Status.WAITING, sources=TERMINAL, held_by=HeldBy.DEPENDENCY, **_fresh())
+        jobs = _queued_again(JobStatus.objects.filter(id__in=set(ended) - behind))
+        revive.branch_of([job.id for job in jobs])
+    return [*moved, *(job.id for job in jobs)]
+
+
+def _queued_again(named: JobQuerySet) -> list[JobStatus]:
+    _begin_anew(named)
+    moved = named.move(Status.QUEUED, sources=TERMINAL, **_fresh())
+    rows = JobStatus.objects.filter(id__in=moved).only(*outbox.PUSHED, "status")
+    jobs = list(rows.order_by("id"))
+    outbox.withdraw_on_commit(jobs)
+    outbox.push_on_commit(outbox.entries_of(jobs))
+    return jobs
+
+
+def _begin_anew(named: JobQuerySet) -> None:
+    # What failed goes on where it stopped; what completed begins anew.
+    completed = named.filter(status=Status.COMPLETED)
+    checkpoint.forget(list(completed.values_list("id", flat=True)))
+
+
+def _fresh() -> dict[str, Any]:
+    return {
+        "max_attempts": Greatest(F("max_attempts"), F("attempt") + 1),
+        "losses": 0,
+        "interruptions": 0,
+        "due_at": RawSQL(clock.NOW, ()),
+        "finished_at": None,
+        "cancel_requested_at": None,
+        "cancel_requested_by": "",
+        "cancel_reason": "",
+        "result": None,
+        "error": "",
+        "progress": None,
+    }
 
 
 def cancel(job_ids: Sequence[UUID], *, by: str, reason: str = "") -> Moved:

@@ -158,13 +158,16 @@ def _made(
 
 
 def _repeated(backfill: Backfill, name: str, at: datetime, moment: Moment) -> int | None:
-    """Retry the jobs of a moment that failed, or run them again; never make others beside them."""
+    """Retry the jobs of a moment that failed, or run all again; never make others beside them.
+
+    A workflow's each in its turn.
+    """
     jobs = JobStatus.objects.filter(schedule=name, logical_time=at)
     if moment.standing == Standing.FAILED:
         jobs = jobs.filter(status__in=(Status.FAILED, Status.CANCELLED))
     by = f"backfill {backfill.pk} of {backfill.made_by}"
     # Jobs before runs, as the prune locks them.
-    if not control.retry(list(jobs.values_list("id", flat=True)), by=by).moved:
+    if not control.repeat(list(jobs.values_list("id", flat=True)), by=by).moved:
         return None
     ScheduleRun.objects.filter(pk=moment.run_id).update(
         kind=ScheduleRun.Kind.BACKFILL, made_by=backfill.made_by, backfill=backfill

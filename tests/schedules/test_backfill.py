@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from jobs.base import workflow
 from jobs.errors import InvalidBackfill, UnknownBackfill, UnknownSchedule, WrongBackfillStatus
 from jobs.lifecycle import control
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleChange, ScheduleRun
@@ -13,6 +14,8 @@ from jobs.schedules.backfill import Only, Wanted
 from jobs.schedules.cron import Rule
 from jobs.schedules.standings import Standing
 from jobs.statuses import Status
+from jobs.workflows.build import Origin
+from tests.jobs import Echo
 from tests.make import make_job
 
 pytestmark = pytest.mark.django_db
@@ -369,6 +372,53 @@ def test_a_job_that_a_person_retried_meanwhile_is_left_to_them(daily, monkeypatc
     wish.refresh_from_db()
     assert (wish.made, wish.passed) == (0, 1)
     assert JobStatus.objects.get().max_attempts == 5
+
+
+# --- Workflows ---
+
+
+def make_workflow(moment, *, status):
+    """Insert the run of a moment whose two jobs, one behind the other, have ended so."""
+    loaded, summed = workflow(
+        load=Echo.step(value="load"), sum=Echo.step(value="sum").after("load")
+    ).dispatch(Origin(schedule="daily", logical_time=moment))
+    end([loaded, summed], status)
+    make_run(moment)
+    return loaded, summed
+
+
+@pytest.mark.parametrize(
+    ("status", "only"), [("completed", Only.ALL), ("failed", Only.FAILED), ("failed", Only.ALL)]
+)
+def test_the_jobs_of_a_workflow_are_repeated_in_their_order_as_one_run(daily, status, only):
+    loaded, summed = make_workflow(FIRST, status=status)
+    make_workflow(FIRST + DAY, status=status)
+    wish = started(2, only=only, max_active=1)
+
+    backfilling.advance(wish.pk)
+    backfilling.advance(wish.pk)
+
+    loaded.refresh_from_db()
+    summed.refresh_from_db()
+    assert (loaded.status, summed.status, summed.held_by) == ("queued", "waiting", "dependency")
+    assert len(living()) == 2
+    end(living())
+    backfilling.advance(wish.pk)
+    assert {job.logical_time for job in living()} == {FIRST + DAY}
+    advance_to_the_end(wish)
+    assert (wish.made, JobStatus.objects.count()) == (2, 4)
+
+
+def test_of_a_workflow_that_failed_only_the_failed_branch_is_repeated(daily):
+    loaded, summed = make_workflow(FIRST, status=Status.COMPLETED)
+    end([summed], Status.FAILED)
+    wish = started(1, only=Only.FAILED)
+
+    backfilling.advance(wish.pk)
+
+    assert living() == [summed]
+    loaded.refresh_from_db()
+    assert loaded.status == "completed"
 
 
 # --- Start, stop, resume ---
