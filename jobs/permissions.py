@@ -15,7 +15,7 @@ ADD = "jobs.add_jobstatus"  # run any class
 VIEW = "jobs.view_jobstatus"
 CHANGE = "jobs.change_jobstatus"  # retry and cancel
 VIEW_SCHEDULES = "jobs.view_schedule"
-CHANGE_SCHEDULES = "jobs.change_schedule"  # pause, resume, edit, backfill
+CHANGE_SCHEDULES = "jobs.change_schedule"  # make, edit, pause, resume, backfill, delete
 
 AnyUser = User | AnonymousUser
 
@@ -72,7 +72,7 @@ def may_view_schedules(user: AnyUser) -> bool:
 
 
 def may_change_schedules(user: AnyUser) -> bool:
-    """Whether `user` may pause, resume and, with the right to run its jobs, edit schedules."""
+    """Whether `user` may pause, resume, delete and, with the right to run its jobs, write them."""
     return user.has_perm(CHANGE_SCHEDULES)
 
 

@@ -21,9 +21,11 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from jobs import permissions, registry
-from jobs.admin import many, render, timeline, verbs
+from jobs.admin import many, render, schedule_views, timeline, verbs
 from jobs.insights import explain, rows
 from jobs.models import JobAttempt, JobStatus, clock
 from jobs.statuses import Status
@@ -178,9 +180,18 @@ def _facts(job: JobStatus, now: Any) -> list[tuple[str, Any]]:
         label = "Ran for" if job.finished_at else "Runs for"
         facts.append((label, render.duration(ended - job.started_at)))
     if job.schedule:
-        facts.append(("Schedule", f"{job.schedule}, for {job.logical_time or render.DASH}"))
+        facts.append(("Schedule", _schedule(job)))
     facts += [(label, value) for label, value in _rare(job) if value]
     return facts
+
+
+def _schedule(job: JobStatus) -> SafeString:
+    return format_html(
+        '<a href="{}">{}</a>, for {}',
+        schedule_views.page_address(job.schedule),
+        job.schedule,
+        render.moment(job.logical_time),
+    )
 
 
 def _rare(job: JobStatus) -> list[tuple[str, Any]]:

@@ -1,29 +1,19 @@
-"""A form made from a job class's JSON schema; the class itself does the checking."""
+"""The form of one job: its params, its queue, its time and its tags."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from jobs import conf
-from jobs.admin.param_schema import Kind, Param, params_of
-from jobs.errors import Fault
-from jobs.json_values import REDACTED
+from jobs.admin.params_form import ParamsForm
 from jobs.spec import JobSpec
 
-PREFIX = "param-"  # a param may bear any name; a form's own fields shall not meet it
-_LOCAL = "%Y-%m-%dT%H:%M:%S"
-_INPUT_TYPE = {Kind.INTEGER: "number", Kind.NUMBER: "number", Kind.DATE: "date", Kind.TIME: "time"}
-_UNSET = object()
 
-
-class RunForm(forms.Form):
+class RunForm(ParamsForm):
     """The params of one job class, the queue, the time and the tags."""
 
     queue = forms.ChoiceField(required=False)
@@ -39,9 +29,7 @@ class RunForm(forms.Form):
     def __init__(
         self, spec: JobSpec, *args: Any, given: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.spec = spec
-        self.schema_params = params_of(spec.params.json_schema())
+        super().__init__(spec, *args, given=given, **kwargs)
         settings = conf.current()
         own = spec.queue or settings.queue
         queue = self.fields["queue"]
@@ -50,182 +38,11 @@ class RunForm(forms.Form):
         zone = timezone.get_current_timezone_name()
         run_at = self.fields["run_at"]
         run_at.help_text = f"Empty: as soon as a worker is free. Time zone: {zone}."
-        own_fields = self.fields
-        self.fields = {
-            f"{PREFIX}{param.name}": self._field(param, (given or {}).get(param.name, _UNSET))
-            for param in self.schema_params
-        }
-        self.fields |= own_fields
-
-    def _field(self, param: Param, given: Any) -> forms.Field:
-        is_secret = param.name in self.spec.params.redact
-        # Which value a job had before is nobody's business where it is redacted.
-        if given is _UNSET or is_secret or given == REDACTED:
-            given = param.default
-        field = _choice(param) if param.choices and not is_secret else _text(param, is_secret)
-        field.required = False  # the job class says what is required, in its own words
-        field.label = param.name
-        field.help_text = param.help()
-        field.initial = _shown(param, given)
-        field.widget.attrs["class"] = "vTextField" if not param.choices else ""
-        if param.is_required:
-            field.widget.attrs["data-required"] = "true"
-        return field
 
     def clean(self) -> dict[str, Any]:
-        """Put the params' texts together to `params`, as the class's own check wants them."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        params = {}
-        for param in self.schema_params:
-            name = f"{PREFIX}{param.name}"
-            try:
-                value = _parsed(param, cleaned.get(name, ""))
-            except (ValueError, RecursionError) as error:
-                self.add_error(name, f"This is not JSON: {error}")
-                continue
-            if value is not _UNSET:
-                params[param.name] = value
-        cleaned["params"] = params
+        """Take the tags apart, beside what all such forms do."""
+        cleaned = super().clean()
         cleaned["tags"] = tuple(
             tag.strip() for tag in cleaned.get("tags", "").split(",") if tag.strip()
         )
         return cleaned
-
-    def add_faults(self, faults: list[Fault]) -> None:
-        """Show what the job class said about its params, each at its field."""
-        for fault in faults:
-            first, _, rest = fault["param"].partition(".")
-            name = f"{PREFIX}{first.partition('[')[0]}"
-            if name in self.fields:
-                self.add_error(name, f"{rest}: {fault['message']}" if rest else fault["message"])
-            else:
-                self.add_error(None, f"{fault['param']}: {fault['message']}")
-
-
-def _choice(param: Param) -> forms.Field:
-    choices = [(json.dumps(value), _word(value)) for value in param.choices]
-    if param.is_nullable or (param.is_required and not param.has_default):
-        choices.insert(0, ("", "---------"))
-    return forms.ChoiceField(choices=choices)
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else {True: "yes", False: "no"}.get(value, str(value))
-
-
-def _text(param: Param, is_secret: bool) -> forms.Field:  # noqa: FBT001 - a private helper
-    if is_secret:
-        return forms.CharField(
-            strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
-        )
-    if param.kind == Kind.BOOLEAN:
-        return forms.BooleanField()
-    if param.kind == Kind.DATETIME:
-        attrs = {"type": "datetime-local", "step": "1"}
-        return forms.CharField(widget=forms.DateTimeInput(attrs=attrs))
-    if param.kind in {Kind.LINES, Kind.JSON}:
-        rows = 4 if param.kind == Kind.LINES else 6
-        attrs = {"rows": str(rows), "cols": "60", "spellcheck": "false"}
-        return forms.CharField(strip=False, widget=forms.Textarea(attrs=attrs))
-    attrs = {"type": _INPUT_TYPE.get(param.kind, "text")} | param.bounds()
-    return forms.CharField(strip=False, widget=forms.TextInput(attrs=attrs))
-
-
-def _shown(param: Param, value: Any) -> Any:
-    """Return `value`, JSON, as the field shows it at first."""
-    if value is None:
-        return ""
-    if param.choices:
-        return json.dumps(value)
-    return _SHOW.get(param.kind, _as_it_is)(value)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _lines(value: list[Any]) -> str:
-    items = [str(item) for item in value]
-    lines = "\n".join(items)
-    # An item with a line's end or spaces around it would come back as something else.
-    is_lossless = not _is_json(lines) and _items(lines) == items
-    return lines if is_lossless else _pretty(value)
-
-
-def _local(value: Any) -> str:
-    moment = parse_datetime(str(value))
-    if moment is None:
-        return ""
-    return (timezone.localtime(moment) if timezone.is_aware(moment) else moment).strftime(_LOCAL)
-
-
-_SHOW: Mapping[Kind, Callable[[Any], Any]] = {
-    Kind.BOOLEAN: bool,
-    Kind.LINES: _lines,
-    Kind.JSON: _pretty,
-    Kind.DATETIME: _local,
-}
-
-
-def _parsed(param: Param, text: Any) -> Any:
-    """Return what a field's text means; `_UNSET` leaves the param to its default.
-
-    Raises:
-        ValueError: It should be JSON and isn't.
-    """
-    if isinstance(text, bool):
-        return text  # a tick box
-    if not text.strip():
-        return _empty(param)
-    if param.choices:
-        return _json_or_text(text)
-    parse: Callable[[str], Any] = _PARSE.get(param.kind, _as_it_is)
-    return parse(text)
-
-
-def _is_json(text: str) -> bool:
-    return text.lstrip().startswith("[")
-
-
-def _items(text: str) -> Any:
-    if _is_json(text):
-        return json.loads(text)
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _json_or_text(text: str) -> Any:
-    # A redacted choice is typed, not picked: then it is the word itself.
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _aware(text: str) -> str:
-    """Return a moment of the browser's picker, which has no zone, in the site's time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (timezone.make_aware(moment) if timezone.is_naive(moment) else moment).isoformat()
-
-
-_PARSE: Mapping[Kind, Callable[[str], Any]] = {
-    Kind.LINES: _items,
-    Kind.JSON: json.loads,
-    Kind.DATETIME: _aware,
-}
-
-
-def _empty(param: Param) -> Any:
-    if param.is_nullable:
-        return None
-    if param.kind == Kind.TEXT and param.has_default and not param.choices:
-        return ""  # somebody cleared it
-    if param.kind == Kind.LINES and param.has_default:
-        return []
-    return _UNSET

@@ -8,13 +8,17 @@ from datetime import date, datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.dateparse import parse_date
+from django.utils.http import urlencode
 
 from jobs.admin import schedule_cells
 from jobs.admin.schedule_cells import Links
 from jobs.insights.schedule_grid import Cell, Grid
 from jobs.insights.schedule_periods import View
-from jobs.models import Schedule, ScheduleRun
+from jobs.models import Backfill, Schedule, ScheduleRun
+
+Only = Backfill.Only
 
 VIEWS = {View.DAY: "Day", View.DAYS: "14 days", View.WEEKS: "8 weeks", View.YEAR: "Year"}
 LEGEND = (
@@ -60,7 +64,11 @@ class Calendar:
             "views": [(view, label, view is grid.view) for view, label in VIEWS.items()],
             "legend": LEGEND,
             "may_select": self.may_select,
+            "has_missing": bool(grid.missing) or bool(_WITHOUT_JOB & set(grid.counts)),
             "has_failed": bool({"failed", "cancelled"} & set(grid.counts)),
+            "missing_address": self._backfill_address(Only.MISSING),
+            "failed_address": self._backfill_address(Only.FAILED),
+            "is_living": any(run.is_living for cell in grid.cells for run in cell.runs),
         }
 
     def shown(self, cell: Cell) -> Shown:
@@ -120,6 +128,14 @@ class Calendar:
     def _when(self, moments: list[datetime]) -> str:
         first = schedule_cells.clock_time(moments[0], self.grid.zone)
         return first if len(moments) == 1 else f"{first} and {len(moments) - 1:,} more"
+
+    def _backfill_address(self, only: Only) -> str:
+        """Return the address of the form for all such moments of the period, up to now."""
+        last = min(self.grid.last_day, self.now.astimezone(self.grid.zone).date())
+        query = urlencode(
+            {"first": str(self.grid.first_day), "last": str(last), "only": only.value}
+        )
+        return f"{reverse('admin:jobs_schedule_backfill', args=[self.schedule.name])}?{query}"
 
     def _column_link(self, index: int) -> str:
         if self.grid.view is not View.DAYS:

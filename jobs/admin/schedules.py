@@ -5,14 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import job_page, render, schedule_cells, schedule_page
+from jobs import permissions
+from jobs.admin import (
+    job_page,
+    render,
+    schedule_backfill,
+    schedule_cells,
+    schedule_edit,
+    schedule_facts,
+    schedule_history,
+    schedule_page,
+    schedule_verbs,
+    schedule_views,
+)
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.admin.schedule_filters import LastRunFilter, SourceFilter, StateFilter
 from jobs.admin.schedule_list import ScheduleList
@@ -36,6 +49,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
     class Media:
         css = {"all": ["jobs/schedules.css"]}
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who may make schedules of some job class."""
+        may_add = permissions.may_change_schedules(request.user)
+        return may_add and bool(permissions.runnable(request.user))
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         """The schedules, each with the database's time."""
         schedules: QuerySet[Schedule] = super().get_queryset(request)
@@ -50,11 +68,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """The name, a link to its page; the job class; whether it rests, and why."""
         return format_html(
             '<a class="job-link" href="{}">{}</a> {}<div class="job-line quiet">{}</div>{}',
-            schedule_page.page_address(schedule.name),
+            schedule_views.page_address(schedule.name),
             schedule.name,
-            schedule_page.state_badge(schedule),
-            schedule_page.what_runs(schedule),
-            schedule_page.pause_line(schedule, schedule.db_now),  # type: ignore[attr-defined]
+            schedule_facts.state_badge(schedule),
+            schedule_facts.what_runs(schedule),
+            schedule_facts.pause_line(schedule, schedule.db_now),  # type: ignore[attr-defined]
         )
 
     @admin.display(description="when")
@@ -69,7 +87,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="queue")
     def queue_name(self, schedule: Schedule) -> str:
         """The queue; where it names none, the job class's own."""
-        return schedule_page.queue_of(schedule)
+        return schedule_facts.queue_of(schedule)
 
     @admin.display(description="next run")
     def next_run(self, schedule: Any) -> SafeString:
@@ -105,8 +123,56 @@ class ScheduleAdmin(ReadOnlyAdmin):
         form_url: str = "",  # noqa: ARG002 - Django's signature
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> HttpResponse:
-        """One schedule's page, in place of a form."""
-        return schedule_page.ScheduleViews(self).page(request, object_id)
+        """One schedule's page, in place of Django's form."""
+        return schedule_page.PageView(self).page(request, object_id)
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        """The form of a new schedule."""
+        return schedule_edit.EditViews(self).add(request)
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        """Ask, and delete it."""
+        return schedule_verbs.VerbViews(self).delete(request, unquote(object_id))
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        """Who changed what, also of a schedule that is gone."""
+        return schedule_history.HistoryView(self).page(request, unquote(object_id))
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages beside the list and the schedules' own."""
+        edit = schedule_edit.EditViews(self)
+        verbs = schedule_verbs.VerbViews(self)
+        fill = schedule_backfill.BackfillViews(self)
+        views: list[tuple[str, str, Any]] = [
+            ("preview/", "preview", edit.preview),
+            ("params/", "params", edit.params),
+            ("<str:name>/edit/", "edit", edit.change),
+            ("<str:name>/pause/", "pause", verbs.pause),
+            ("<str:name>/resume/", "resume", verbs.resume),
+            ("<str:name>/run/", "run", verbs.run),
+            ("<str:name>/backfill/", "backfill", fill.start),
+            ("<str:name>/backfill/<int:backfill_id>/<str:verb>/", "backfill_steer", fill.steer),
+        ]
+        wrap = self.admin_site.admin_view
+        return [
+            *(path(way, wrap(view), name=f"jobs_schedule_{name}") for way, name, view in views),
+            *super().get_urls(),
+        ]
 
 
 @admin.register(ScheduleRun)

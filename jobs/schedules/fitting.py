@@ -61,6 +61,12 @@ def misfits(declared: Declared) -> Iterator[Flaw]:
             yield from _misfits_of_queue(queue, "steps", f"step {name!r}: ")
 
 
+def faults_of_params(spec: JobSpec, params: Mapping[str, Any], rule: Rule) -> list[Fault]:
+    """Return what a job class says against its params, by param; names in braces filled in."""
+    error = _refusal(spec, logical.filled(params, rule, _some_moment(rule)))
+    return error.faults if isinstance(error, InvalidParams) else []
+
+
 def _misfits(declared: Declared, job: str, params: Mapping[str, Any], *, of: str) -> Iterator[Flaw]:
     spec = registry.find(job)
     where = f"step {of!r}: " if of else ""
@@ -111,13 +117,21 @@ def _some_moment(rule: Rule) -> datetime:
 
 
 def _params_fault(spec: JobSpec, params: Mapping[str, Any]) -> str:
+    match _refusal(spec, params):
+        case None:
+            return ""
+        case InvalidParams() | ParamsTooLarge() as error:
+            return str(error)
+        case error:
+            text = f"checking the params of {spec.name} raised {type(error).__name__}: {error}"
+            return json_values.scrubbed(text, spec.params.secrets(params))
+
+
+def _refusal(spec: JobSpec, params: Mapping[str, Any]) -> Exception | None:
     try:
         create.check(Request(spec=spec, params=params))
-    except (InvalidParams, ParamsTooLarge) as error:
-        return str(error)
     except UnknownQueue:
-        return ""  # the class's own: jobs.E004
+        return None  # the class's own: jobs.E004
     except Exception as error:  # noqa: BLE001 - the author's own validator; other schedules must start
-        text = f"checking the params of {spec.name} raised {type(error).__name__}: {error}"
-        return json_values.scrubbed(text, spec.params.secrets(params))
-    return ""
+        return error
+    return None

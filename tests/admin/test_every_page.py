@@ -148,7 +148,13 @@ def test_our_pages_hold_no_inline_code(admin_client, status):
     pages += ["/admin/jobs/schedule/", "/admin/jobs/jobworker/"]
     views = ("", "?view=day", "?view=days", "?view=weeks", "?view=year")
     pages += [f"/admin/jobs/schedule/nightly/change/{view}" for view in views]
+    Schedule.objects.filter(name="nightly").update(source="admin")
+    verbs = ("edit", "pause", "run", "delete", "history", "backfill")
+    pages += [f"/admin/jobs/schedule/nightly/{verb}/" for verb in verbs]
+    pages += ["/admin/jobs/schedule/add/", "/admin/jobs/schedule/params/?job=Echo"]
 
-    found = {page: INLINE.findall(admin_client.get(page).content.decode()) for page in pages}
+    answers = {page: admin_client.get(page) for page in pages}
+    found = {page: INLINE.findall(answer.content.decode()) for page, answer in answers.items()}
 
     assert {page: parts for page, parts in found.items() if parts} == {}
+    assert {answer.status_code for answer in answers.values()} == {200}

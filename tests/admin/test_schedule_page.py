@@ -97,6 +97,14 @@ def test_every_view_opens_whatever_is_asked_for(boss, view, until):
     assert 'class="job-grid job-grid-' in answer.content.decode()
 
 
+def test_a_job_s_page_leads_to_its_schedule(boss):
+    run = make_run(make_schedule(), timezone.now())
+
+    html = boss.get(f"/admin/jobs/jobstatus/{run.job_id}/change/").content.decode()
+
+    assert f'<a href="{PAGE}">nightly</a>, for <time' in html
+
+
 def test_a_cell_of_many_runs_leads_to_a_closer_look(boss):
     schedule = make_schedule(crons=["*/10 * * * *"])
     hour = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -114,8 +122,9 @@ def test_the_page_costs_the_same_however_much_happened(boss, django_assert_num_q
     for i in range(40):
         make_run(schedule, timezone.now() - timedelta(hours=i))
 
-    # Session, person, the schedule, the time, the runs of the period, the first run.
-    with django_assert_num_queries(6):
+    # Session, person, the schedule, the time, the runs of the period, the first run, the changes,
+    # the backfills.
+    with django_assert_num_queries(8):
         boss.get(PAGE)
 
 
@@ -142,7 +151,7 @@ def test_only_who_may_see_schedules_sees_a_page(viewer):
 
 def test_run_now_is_offered_to_who_may_run_the_class():
     make_schedule()
-    link = "/admin/jobs/jobstatus/run/Echo/?schedule=nightly"
+    link = "/admin/jobs/schedule/nightly/run/"
     may = browser(person("rosa", "jobs.view_schedule", "jobs.run_echo"))
     may_not = browser(person("victor", "jobs.view_schedule"))
 

@@ -134,6 +134,7 @@ def screen(chromium, live_server):
     """A browser window in which nobody is logged in; at the end its console must be clean."""
     broker_client.for_work().flushdb()
     User.objects.create_superuser("demo", password="demo")
+    chromium.get("about:blank")  # the page of the test before may still ask for news
     chromium.delete_all_cookies()
     chromium.set_window_size(1280, 900)
     screen = Screen(chromium, live_server.url)

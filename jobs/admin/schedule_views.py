@@ -1,0 +1,79 @@
+"""What all views of one schedule share: who may, which one, and the frame of the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from jobs import permissions, registry
+from jobs.models import Schedule
+
+if TYPE_CHECKING:
+    from jobs.admin.read_only import ReadOnlyAdmin
+
+LIST = "admin:jobs_schedule_changelist"
+
+
+class ScheduleView:
+    """The base of the views; each checks the right for itself."""
+
+    def __init__(self, model_admin: ReadOnlyAdmin) -> None:
+        self.model_admin = model_admin
+
+    def find(self, request: HttpRequest, name: str) -> Schedule:
+        """Return the schedule for who may see schedules; 404 where there is none."""
+        if not permissions.may_view_schedules(request.user):
+            raise PermissionDenied
+        if "\x00" in name or (schedule := Schedule.objects.filter(name=name).first()) is None:
+            raise Http404(f"There is no schedule {name!r}.")
+        return schedule
+
+    def answer(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        """Return a page of admin/jobs/schedule/."""
+        shared = self.model_admin.admin_site.each_context(request)
+        opts = {"opts": self.model_admin.opts}
+        return TemplateResponse(
+            request, f"admin/jobs/schedule/{template}", {**shared, **opts, **context}
+        )
+
+
+def page_address(name: str) -> str:
+    """Return the address of a schedule's page."""
+    return reverse("admin:jobs_schedule_change", args=[quote(name)])
+
+
+def to_page(name: str) -> HttpResponseRedirect:
+    """Go to a schedule's page."""
+    return HttpResponseRedirect(page_address(name))
+
+
+def may_run(request: HttpRequest, schedule: Schedule) -> bool:
+    """Whether this person may have its jobs made, and this process knows their classes."""
+    classes = permissions.classes_of(schedule)
+    known = all(registry.find(job_class) is not None for job_class in classes)
+    return known and permissions.may_run_schedule(request.user, schedule)
+
+
+def may_backfill(request: HttpRequest, schedule: Schedule) -> bool:
+    """Whether this person may have past moments made."""
+    return permissions.may_change_schedules(request.user) and may_run(request, schedule)
+
+
+def may_edit(request: HttpRequest, schedule: Schedule) -> bool:
+    """Whether this person may change what the schedule says."""
+    # A class that is gone from the code keeps nobody with the right to it from naming another.
+    return (
+        not schedule.is_of_settings
+        and permissions.may_change_schedules(request.user)
+        and permissions.may_run_schedule(request.user, schedule)
+    )
+
+
+def may_delete(request: HttpRequest, schedule: Schedule) -> bool:
+    """Whether this person may delete it."""
+    return not schedule.is_of_settings and permissions.may_change_schedules(request.user)
