@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 from psycopg2.extras import execute_values
 
 from jobs.base import BaseJob
+from jobs.errors import Snooze
 from jobs.etl import EtlJob, Reject, numbered
 from jobs.retry import Backoff
 
@@ -91,3 +93,32 @@ class CountUp(BaseJob):
                 write(self.job_id, [number])
                 self.checkpoint(number)
         return {"begun_at": begun_at}
+
+
+class CountAsync(BaseJob):
+    """Record a checkpoint from an async job, and fail once."""
+
+    max_attempts = 10
+    backoff = AT_ONCE
+
+    async def _perform(self) -> Any:
+        begun_at = await sync_to_async(lambda: self.last_checkpoint)() or 0
+        await sync_to_async(self.checkpoint)(begun_at + 1)
+        if self.attempt == 1:
+            raise ConnectionError("the source is gone")
+        return {"begun_at": begun_at}
+
+
+class LoadPatiently(EtlJob):
+    """Load ten numbers from a source that wants a pause after the first five."""
+
+    batch_size = 5
+
+    def extract(self, after: int | None) -> Iterator[tuple[int, int]]:
+        yield from numbered(range(1, 6), after)
+        if after is None:
+            raise Snooze(timedelta(milliseconds=1))
+        yield from numbered(range(1, 11), 5)
+
+    def load(self, rows: list[int]) -> None:
+        write(self.job_id, rows)

@@ -117,14 +117,7 @@ class JobInDetail(Job):
     def get_rows(self, job: JobStatus) -> dict[str, int] | None:
         """Return how many rows it has read, loaded and rejected."""
         found = rows.rows_of(job.id)
-        if found is None:
-            return None
-        return {
-            "in": found.rows_in,
-            "out": found.rows_out,
-            "rejected": found.rows_rejected,
-            "kept": found.kept,
-        }
+        return None if found is None else found.counts()
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_params(self, job: JobStatus) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs import registry
-from jobs.insights import explain
+from jobs.insights import explain, rows
 from jobs.insights.backfills import Progress
 from jobs.models import Backfill, JobAttempt, JobStatus
 
@@ -48,8 +48,14 @@ def whole(job: JobStatus, attempts: Sequence[JobAttempt]) -> dict[str, Any]:
         "cancel_requested_at": job.cancel_requested_at,
         "cancel_requested_by": job.cancel_requested_by or None,
         "cancel_reason": job.cancel_reason or None,
+        "rows": _rows(job),
         "attempts": [_attempt(attempt) for attempt in attempts],
     }
+
+
+def _rows(job: JobStatus) -> dict[str, int] | None:
+    found = rows.rows_of(job.id)
+    return None if found is None else found.counts()
 
 
 def _attempt(attempt: JobAttempt) -> dict[str, Any]:

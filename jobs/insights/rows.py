@@ -39,6 +39,15 @@ class Rows:
     kept: int
     position: Any
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers, as programs are told them."""
+        return {
+            "in": self.rows_in,
+            "out": self.rows_out,
+            "rejected": self.rows_rejected,
+            "kept": self.kept,
+        }
+
 
 def rows_of(job_id: UUID) -> Rows | None:
     """Return what the job has recorded, or None: two looks by primary key in one query."""

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from jobs.models import ApiToken, JobStatus, Schedule, ScheduleRun
+from jobs.models import ApiToken, JobCheckpoint, JobStatus, Schedule, ScheduleRun
 from jobs.statuses import Status
 from tests.make import make_attempt, make_job, make_worker
 
@@ -145,6 +145,19 @@ def test_show_tells_how_much_memory_an_attempt_took():
 
     assert "attempt 1: given back after 1.00 s" in text
     assert ", peak memory 70 MiB" in text
+
+
+def test_show_tells_the_rows_of_an_import():
+    job = make_job(status=Status.FAILED)
+    JobCheckpoint.objects.create(
+        job=job, claim=1, rows_in=10, rows_out=9, rows_rejected=1, updated_at=job.created_at
+    )
+
+    _, text = run("show", str(job.id))
+    _, value = answer("show", str(job.id))
+
+    assert '"rejected": 1' in text
+    assert value["rows"] == {"in": 10, "out": 9, "rejected": 1, "kept": 0}
 
 
 def test_show_hides_redacted_params():

@@ -16,7 +16,7 @@ from jobs.errors import WorkerLost
 from jobs.maintenance import rescue
 from jobs.models import JobAttempt, JobCheckpoint, JobRejectedRow, JobStatus
 from tests import others, wait
-from tests.etl_jobs import TABLE, CountUp, LoadLate, LoadNumbers
+from tests.etl_jobs import TABLE, CountAsync, CountUp, LoadLate, LoadNumbers, LoadPatiently
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -100,6 +100,26 @@ def test_an_error_in_the_middle_loads_each_row_once(workers: Workers) -> None:
     assert loaded(jobs[0]) == expected(95)
     assert loaded(jobs[1]) == list(range(1, 21))
     assert jobs[1].result == {"begun_at": 10}
+
+
+def test_a_pause_in_the_middle_loads_each_row_once_and_spends_no_attempt(workers: Workers) -> None:
+    job = LoadPatiently.dispatch()
+
+    workers.start("default")
+
+    wait.until_status(job, "completed")
+    assert loaded(job) == list(range(1, 11)), DOUBLED
+    assert job.attempt == 1
+
+
+def test_an_async_job_goes_on_behind_its_checkpoint(workers: Workers) -> None:
+    job = CountAsync.dispatch()
+
+    workers.start("default")
+
+    wait.until_status(job, "completed")
+    assert job.result == {"begun_at": 1}
+    assert JobCheckpoint.objects.get(job=job).position == 2
 
 
 def test_a_late_attempt_loads_nothing_once_the_next_has_begun(workers: Workers) -> None:
