@@ -17,7 +17,7 @@ CHAOS_SEED ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services fix lint types imports migrations test promises prove chaos bench bench-peers bench-profile screens check
+.PHONY: help setup run services fix lint types imports migrations test promises prove chaos life bench bench-peers bench-profile screens check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ prove: .venv/dev.stamp ## Break each promise's code and see its test fail (ARGS=
 
 chaos: .venv/dev.stamp ## Strike everything at random for a while and count what is lost (CHAOS_SECONDS=120 CHAOS_SEED=)
 	@$(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
+
+life: .venv/dev.stamp ## Live through a year of schedules by a standing clock, with kills and outages (ARGS="--days 60 --seed 2")
+	@$(BIN)/python manage.py devstack exec --fresh --folder var/life -- python -m tests.life $(ARGS)
 
 bench: .venv/dev.stamp ## Measure every figure beside the naive way, in turns; 20 minutes (ARGS="drain dispatch --rounds 5")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/bench -- python -m benchmarks $(ARGS)
