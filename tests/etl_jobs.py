@@ -32,7 +32,7 @@ def write(job_id: Any, numbers: list[int]) -> None:
 class LoadNumbers(EtlJob):
     """Load the numbers from 1, every hundredth rejected, every seventieth left out."""
 
-    max_attempts = 10
+    max_attempts = 20
     backoff = AT_ONCE
     batch_size = 10
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from contextlib import suppress
+from random import Random
 
 import pytest
 
@@ -96,3 +100,25 @@ def test_a_source_that_is_down_is_tried_again(workers, server, table):
     # Queued where the wait, drawn at random, was over at once.
     assert job.status in {"retrying", "queued"}
     assert JobAttempt.objects.get(job=job).error_class == "SourceUnavailable"
+
+
+@pytest.mark.usefixtures("worker_may")
+def test_an_append_that_is_killed_again_and_again_is_loaded_once(workers, folder, table):
+    run("ALTER TABLE public.items DROP CONSTRAINT items_pkey")
+    (folder / "items.csv").write_text(
+        "code,amount\n" + "".join(f"{n},{n}\n" for n in range(60_000))
+    )
+    jobs = ImportCsv.dispatch_many([{"source": "items.csv", "table": table}] * 8)
+    worker = workers.start("default", heartbeat=0.5, max_losses=100)
+    rand = Random(3)
+
+    for _ in range(6):
+        [runner] = wait.until("its runner", worker.runners)
+        time.sleep(rand.uniform(0.1, 0.9))  # the moment of the kill, not a wait
+        with suppress(ProcessLookupError):
+            os.kill(runner, signal.SIGKILL)
+
+    for job in jobs:
+        wait.until_status(job, "completed", limit_seconds=2 * wait.LIMIT_SECONDS)
+    assert rows("SELECT count(*), count(DISTINCT code) FROM public.items") == [(480_000, 60_000)]
+    assert JobAttempt.objects.filter(error_class="WorkerLost").count() >= 2

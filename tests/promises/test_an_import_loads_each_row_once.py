@@ -45,10 +45,11 @@ def expected(rows: int) -> list[int]:
 
 def test_kills_at_any_moment_load_each_row_once(workers: Workers) -> None:
     jobs = LoadNumbers.dispatch_many([{"rows": 1_500, "pause": 0.005}] * 6)
-    worker = workers.start("default", "--concurrency", "2", heartbeat=0.5)
+    # However often one is hit: a job that has lost three workers would be given up.
+    worker = workers.start("default", "--concurrency", "2", heartbeat=0.5, max_losses=100)
     rand = Random(5)
 
-    for _ in range(6):
+    for _ in range(8):
         runners = wait.until(
             "both runners", lambda: len(worker.runners()) == 2 and worker.runners()
         )
@@ -57,17 +58,13 @@ def test_kills_at_any_moment_load_each_row_once(workers: Workers) -> None:
             os.kill(rand.choice(runners), signal.SIGKILL)
 
     for job in jobs:
-        wait.until_status(job, "completed", "failed")
-        rows_out = JobCheckpoint.objects.get(job=job).rows_out
-        # One that three kills have hit is given up, and has loaded what it says.
-        assert loaded(job) == expected(1_500)[:rows_out], DOUBLED
-        if job.status == "completed":
-            assert job.result == {"rows_in": 1_500, "rows_out": 1_466, "rows_rejected": 15}
-            kept = JobRejectedRow.objects.filter(job=job).order_by("number")
-            assert [row.row for row in kept] == list(range(100, 1_501, 100))
-    assert sum(job.status == "completed" for job in jobs) > 3
-    resumed = JobAttempt.objects.filter(error_class="WorkerLost").values("job")
-    assert resumed.count() >= 3, "the kills have hit nobody"
+        wait.until_status(job, "completed", limit_seconds=2 * wait.LIMIT_SECONDS)
+        assert loaded(job) == expected(1_500), DOUBLED
+        assert job.result == {"rows_in": 1_500, "rows_out": 1_466, "rows_rejected": 15}
+        kept = JobRejectedRow.objects.filter(job=job).order_by("number")
+        assert [row.row for row in kept] == list(range(100, 1_501, 100))
+    lost = JobAttempt.objects.filter(error_class="WorkerLost")
+    assert lost.count() >= 4, "the kills have hit nobody"
 
 
 def test_a_stop_in_the_middle_loads_each_row_once(workers: Workers) -> None:
