@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, dataclass_transform
 from uuid import UUID
 
-from asgiref.sync import iscoroutinefunction
-
+from jobs import declaring, registry
 from jobs import params as params_room
-from jobs import registry
-from jobs.dispatch import create
+from jobs.dispatch import bonds, create
 from jobs.dispatch.create import Request
-from jobs.errors import InvalidDeclaration, InvalidOption, JobError
+from jobs.errors import JobError
 from jobs.models import JobStatus
-from jobs.params import ParamsSchema
 from jobs.retention import Retention
 from jobs.retry import Backoff, BackoffFunction
 from jobs.runner.context import Context
@@ -80,7 +76,9 @@ class BaseJob:
         )
         if cls.__dict__.get("abstract", False):
             return
-        cls.spec = _freeze(cls, name, description, schema)
+        cls.spec = declaring.freeze(
+            cls, name=name, description=description, schema=schema, base=BaseJob
+        )
         registry.register(cls.spec)
 
     def _perform(self) -> Any:
@@ -271,7 +269,7 @@ def _request(
         spec=_spec_of(cls),
         params=params,
         created_by_id=getattr(created_by, "pk", created_by),
-        depends_on=_ids(depends_on) if depends_on else (),
+        depends_on=bonds.parent_ids(depends_on) if depends_on else (),
         **options,
     )
 
@@ -280,80 +278,3 @@ def _spec_of(cls: type[BaseJob]) -> JobSpec:
     if "spec" not in cls.__dict__:
         raise JobError(f"{cls.__name__} is abstract: dispatch one of its subclasses.")
     return cls.spec
-
-
-def _ids(jobs: Iterable[JobStatus | UUID]) -> tuple[UUID, ...]:
-    if isinstance(jobs, JobStatus | UUID | str):
-        raise InvalidOption("depends_on must be a list of jobs or ids: [job].")
-    return tuple(job.id if isinstance(job, JobStatus) else _id(job) for job in jobs)
-
-
-def _id(text: UUID | str) -> UUID:
-    try:
-        return text if isinstance(text, UUID) else UUID(text)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidOption(f"depends_on must hold jobs or their ids, not {text!r}.") from error
-
-
-def _freeze(cls: type[BaseJob], name: str, description: str, schema: ParamsSchema) -> JobSpec:
-    if cls._perform is BaseJob._perform:  # noqa: SLF001 - the author's half of this class
-        raise InvalidDeclaration(
-            f"{cls.__name__} has no _perform: write one, or set abstract = True in its body."
-        )
-    if inspect.isfunction(inspect.getattr_static(cls, "backoff", None)):
-        raise InvalidDeclaration(
-            f"{cls.__name__}: backoff(attempt, error) must be a @staticmethod: it is asked "
-            "when there may be no instance."
-        )
-    return JobSpec(
-        name=name,
-        path=f"{cls.__module__}.{cls.__qualname__}",
-        description=description,
-        params=schema,
-        perform=_performer(schema),
-        queue=cls.queue,
-        max_attempts=cls.max_attempts,
-        timeout=cls.timeout,
-        backoff=cls.backoff,
-        retry_on=cls.retry_on,
-        discard_on=cls.discard_on,
-        atomic=cls.atomic,
-        is_async=_is_async(cls),
-        tags=cls.tags,
-        retention=_retention(cls),
-    )
-
-
-def _is_async(cls: type[BaseJob]) -> bool:
-    written = inspect.getattr_static(cls, "_perform")
-    while isinstance(written, functools.partial | functools.partialmethod):
-        written = written.func
-    if inspect.isgeneratorfunction(written) or inspect.isasyncgenfunction(written):
-        raise InvalidDeclaration(
-            f"{cls.__name__}: _perform yields, so it would never run: return its result instead."
-        )
-    return iscoroutinefunction(written)
-
-
-def _retention(cls: type[BaseJob]) -> Retention:
-    match cls.retention:
-        case None:
-            return Retention()
-        case Retention():
-            return cls.retention
-        case timedelta() if cls.retention > timedelta(0):
-            return Retention.of_all(cls.retention)
-        case wrong:
-            raise InvalidDeclaration(
-                f"{cls.__name__}: retention must be a positive timedelta or a "
-                f"Retention(completed=..., failed=..., cancelled=...), not {wrong!r}"
-            )
-
-
-def _performer(schema: ParamsSchema) -> Callable[[Mapping[str, Any], Context], Any]:
-    def perform(params: Mapping[str, Any], context: Context) -> Any:
-        job = schema.build(params)
-        vars(job)["_context"] = context
-        return job._perform()  # noqa: SLF001 - the author's half of this class
-
-    return perform

@@ -25,8 +25,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import permissions, registry
-from jobs.admin import many, render, schedule_views, timeline, verbs
-from jobs.insights import explain, rows
+from jobs.admin import graph, many, render, schedule_views, timeline, verbs
+from jobs.insights import branch, explain, rows
 from jobs.models import JobAttempt, JobStatus, clock
 from jobs.statuses import Status
 
@@ -59,8 +59,9 @@ class JobViews:
     def live(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Return the part of the page that changes, and whether it will change again."""
         job = self._job(request, job_id)
-        html = render_to_string(_LIVE, self._story(request, job), request=request)
-        response = JsonResponse({"is_living": not job.is_terminal, "html": html})
+        story = self._story(request, job)
+        html = render_to_string(_LIVE, story, request=request)
+        response = JsonResponse({"is_living": story["is_living"], "html": html})
         add_never_cache_headers(response)
         return response
 
@@ -115,8 +116,11 @@ class JobViews:
         fitting = [verb for verb in verbs.BY_NAME.values() if verb.fits(job)] if may_change else []
         may_copy = permissions.may_run(request.user, job.job_class) and registry.find(job.job_class)
         now = clock.read()
+        around = branch.around(job.id)
         return {
             "job": job,
+            "is_living": not job.is_terminal or (around is not None and around.is_living),
+            "workflow": None if around is None else graph.drawing(around, job.id),
             "badge": render.badge(job.status),
             "sentences": explain.explain(job),
             # Where it failed, its progress says how far it came; of a completed job nobody asks.

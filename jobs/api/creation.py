@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from jobs import json_values, permissions, registry
 from jobs.api import problems
 from jobs.api.problems import Kind, Refusal
 from jobs.dispatch import create
+from jobs.dispatch.bonds import MAX_PARENTS
 from jobs.dispatch.create import Request
-from jobs.errors import DispatchError, InvalidParams, UnknownJob
+from jobs.errors import DispatchError, InvalidParams, UnknownJob, UnknownParent
 from jobs.models import JobStatus
+from jobs.models.job_status import is_job_id
 from jobs.permissions import AnyUser
+from jobs.statuses import OnParentFailure
 
 MAX_JOBS = 1_000
 MAX_ERRORS = 1_000  # listed in one problem
 MAX_DETAIL_BYTES = 1_024  # of one of them
 MAX_STEP = 200  # characters; a pointer ends before a longer key
 MAX_NAME = 100  # characters of a job's or a queue's name
-KEYS = ("job", "params", "queue", "run_at")
+KEYS = ("job", "params", "queue", "run_at", "depends_on", "on_parent_failure")
 
 
 @dataclass(slots=True)
@@ -75,13 +79,15 @@ def dispatch(body: Any, *, user: AnyUser) -> list[JobStatus]:
         if (request := _request(item, index, faults, user)) is not None
     }
     _refuse_forbidden(requests, user, is_list=faults.is_list)
+    _refuse_unreadable(requests, user, faults)
+    first: DispatchError | None = None
     if not faults.found:
         try:
             return create.dispatch(list(requests.values()))
         except DispatchError as error:
             first = error
     _check(requests, faults)
-    if not faults.found:
+    if first is not None and not faults.found:
         raise first
     raise faults.refusal()
 
@@ -109,6 +115,8 @@ def _request(item: Any, index: int, faults: _Faults, user: AnyUser) -> Request |
         queue=item.get("queue"),
         run_at=run_at,
         created_by_id=user.pk,
+        depends_on=tuple(UUID(text) for text in item.get("depends_on") or ()),
+        on_parent_failure=item.get("on_parent_failure") or OnParentFailure.CANCEL,
     )
 
 
@@ -126,7 +134,19 @@ def _shape_faults(item: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("params", "This must be an object."))
     if item.get("queue") is not None and not _is_name(item["queue"]):
         found.append(("queue", "This must be the name of a queue, a text, or null."))
+    if item.get("depends_on") is not None and not _are_ids(item["depends_on"]):
+        found.append(("depends_on", f"This must be a list of up to {MAX_PARENTS:,} ids of jobs."))
+    if item.get("on_parent_failure") not in (None, *OnParentFailure):
+        found.append(("on_parent_failure", 'This must be "cancel" or "run", or null.'))
     return found
+
+
+def _are_ids(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_PARENTS
+        and all(isinstance(each, str) and is_job_id(each) for each in value)
+    )
 
 
 def _is_name(value: object) -> bool:
@@ -163,6 +183,23 @@ def _refuse_forbidden(requests: Mapping[int, Request], user: AnyUser, *, is_list
         raise faults.refusal()
 
 
+def _refuse_unreadable(requests: dict[int, Request], user: AnyUser, faults: _Faults) -> None:
+    """Note the parents that `user` may not follow: they look like ones that there are not.
+
+    So these parents are taken out of the requests: nobody looks whether they are there.
+    """
+    named = {parent for request in requests.values() for parent in request.depends_on}
+    if not named or permissions.may_view(user):
+        return
+    mine = JobStatus.objects.filter(id__in=named, created_by=user.pk)
+    unknown = named - set(mine.values_list("id", flat=True))
+    for index, request in requests.items():
+        if wrong := [parent for parent in request.depends_on if parent in unknown]:
+            detail = str(UnknownParent(wrong))
+            faults.add(problems.INVALID_OPTION, index, ("depends_on",), detail)
+            requests[index] = replace(request, depends_on=())
+
+
 def _check(requests: Mapping[int, Request], faults: _Faults) -> None:
     for index, request in requests.items():
         try:
@@ -172,6 +209,8 @@ def _check(requests: Mapping[int, Request], faults: _Faults) -> None:
                 path = () if fault["param"] == "(whole)" else tuple(fault["param"].split("."))
                 detail = f"{fault['param']}: {fault['message']}"
                 faults.add(problems.INVALID_PARAMS, index, ("params", *path), detail)
+        except UnknownParent as error:
+            faults.add(problems.INVALID_OPTION, index, ("depends_on",), str(error))
         except DispatchError as error:
             faults.add(problems.kind_of(error), index, _place(error), str(error))
 

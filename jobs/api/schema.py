@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from jobs import registry
 from jobs.api import creation, examples
 from jobs.api.authentication import BearerToken
+from jobs.dispatch.bonds import MAX_PARENTS
 from jobs.spec import JobSpec
 
 _SCHEMAS = "#/components/schemas/"
@@ -20,8 +21,9 @@ CREATED = {
         "job_id": {"type": "string", "format": "uuid"},
         "status": {
             "type": "string",
-            "enum": ["enqueued", "scheduled"],
-            "description": "scheduled: it waits for its run_at.",
+            "enum": ["enqueued", "scheduled", "waiting", "cancelled"],
+            "description": "scheduled: it waits for its run_at. waiting: for the jobs that it "
+            "depends on. cancelled: one of these has failed.",
         },
     },
     "required": ["job_id", "status"],
@@ -132,6 +134,16 @@ def _create_one(spec: JobSpec) -> dict[str, Any]:
                 "type": ["string", "null"],
                 "format": "date-time",
                 "description": "From when it may start, with its zone; default: at once.",
+            },
+            "depends_on": {
+                "type": ["array", "null"],
+                "items": {"type": "string", "format": "uuid"},
+                "maxItems": MAX_PARENTS,
+                "description": "Ids of jobs that must have ended before it may start.",
+            },
+            "on_parent_failure": {
+                "enum": ["cancel", "run", None],
+                "description": "What becomes of it when one of these fails; default: cancel.",
             },
         },
         "required": ["job", "params"] if needs_params else ["job"],

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs import registry
-from jobs.insights import rows, search
+from jobs.insights import branch, rows, search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
@@ -84,6 +84,15 @@ class Attempt(serializers.Serializer[Any]):
     result = serializers.JSONField()
 
 
+class Related(serializers.Serializer[Any]):
+    """A job that another one depends on, or that depends on it."""
+
+    id = serializers.UUIDField(source="job_id")
+    job = serializers.CharField(source="job_class")
+    status = serializers.ChoiceField(choices=STATUSES)
+    step = serializers.CharField(help_text="Its name in its workflow, or empty.")
+
+
 class JobInDetail(Job):
     """A job whole: with its params (redacted ones hidden) and its newest attempts."""
 
@@ -100,6 +109,8 @@ class JobInDetail(Job):
     cancel_requested_by = serializers.CharField()
     cancel_reason = serializers.CharField()
     rows = serializers.SerializerMethodField()
+    depends_on = serializers.SerializerMethodField()
+    dependents = serializers.SerializerMethodField()
     attempts = serializers.SerializerMethodField()
 
     @extend_schema_field(
@@ -118,6 +129,16 @@ class JobInDetail(Job):
         """Return how many rows it has read, loaded and rejected."""
         found = rows.rows_of(job.id)
         return None if found is None else found.counts()
+
+    @extend_schema_field(Related(many=True))
+    def get_depends_on(self, job: JobStatus) -> Any:
+        """Return the jobs that it depends on, in their order."""
+        return Related(branch.parents(job.id), many=True).data
+
+    @extend_schema_field(Related(many=True))
+    def get_dependents(self, job: JobStatus) -> Any:
+        """Return the jobs that depend on it, oldest first."""
+        return Related(branch.dependents(job.id), many=True).data
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_params(self, job: JobStatus) -> dict[str, object]:
@@ -144,7 +165,7 @@ class Created(serializers.Serializer[Any]):
     status = serializers.SerializerMethodField()
 
     def get_status(self, job: JobStatus) -> str:
-        """Return the word of POST /create-jobs/: enqueued, or scheduled where it waits."""
+        """Return the word of POST /create-jobs/: enqueued, or the row's own word."""
         return "enqueued" if job.status == Status.QUEUED else str(job.status)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs import registry
-from jobs.insights import explain, rows
+from jobs.insights import branch, explain, rows
 from jobs.insights.backfills import Progress
+from jobs.insights.branch import Node
 from jobs.models import Backfill, JobAttempt, JobStatus
 
 
@@ -49,6 +50,8 @@ def whole(job: JobStatus, attempts: Sequence[JobAttempt]) -> dict[str, Any]:
         "cancel_requested_by": job.cancel_requested_by or None,
         "cancel_reason": job.cancel_reason or None,
         "rows": _rows(job),
+        "depends_on": [_named(node) for node in branch.parents(job.id)],
+        "dependents": [_named(node) for node in branch.dependents(job.id)],
         "attempts": [_attempt(attempt) for attempt in attempts],
     }
 
@@ -56,6 +59,15 @@ def whole(job: JobStatus, attempts: Sequence[JobAttempt]) -> dict[str, Any]:
 def _rows(job: JobStatus) -> dict[str, int] | None:
     found = rows.rows_of(job.id)
     return None if found is None else found.counts()
+
+
+def _named(node: Node) -> dict[str, Any]:
+    return {
+        "id": str(node.job_id),
+        "job": node.job_class,
+        "status": node.status,
+        "step": node.step or None,
+    }
 
 
 def _attempt(attempt: JobAttempt) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jobs.conf import MIB
 from jobs.insights import search
 
 MAX_ATTEMPTS = 100
-_OWN_PLACE = frozenset({"explanation", "params", "result", "attempts"})
+_OWN_PLACE = frozenset({"explanation", "params", "result", "attempts", "depends_on", "dependents"})
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -36,6 +36,10 @@ def _run(options: dict[str, Any], out: Output) -> int:
     )
     out.say(f"\nparams\n{as_json(shown['params'])}")
     out.say(f"\nresult\n{as_json(shown['result'])}")
+    for title, key in (("depends on", "depends_on"), ("dependents", "dependents")):
+        if shown[key]:
+            out.say(f"\n{title}")
+            out.table([(one["id"], one["step"] or one["job"], one["status"]) for one in shown[key]])
     for attempt in shown["attempts"]:
         _say_attempt(attempt, out)
     return OK

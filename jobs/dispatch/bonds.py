@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from uuid import UUID
 
 from jobs.errors import InvalidOption, UnknownParent
@@ -62,6 +62,24 @@ class Bonds:
             is_held=not self.completed >= set(depends_on),
             has_dependents=job_id in self.inside,
         )
+
+
+def parent_ids(jobs: Iterable[JobStatus | UUID | str]) -> tuple[UUID, ...]:
+    """Return the ids of `jobs`, which are jobs, ids, or ids as texts.
+
+    Raises:
+        InvalidOption: They are none, or no list.
+    """
+    if isinstance(jobs, JobStatus | UUID | str):
+        raise InvalidOption("depends_on must be a list of jobs or ids: [job].")
+    return tuple(job.id if isinstance(job, JobStatus) else _id(job) for job in jobs)
+
+
+def _id(text: UUID | str) -> UUID:
+    try:
+        return text if isinstance(text, UUID) else UUID(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidOption(f"depends_on must hold jobs or their ids, not {text!r}.") from error
 
 
 def read(*, made: Set[UUID], named: Set[UUID]) -> Bonds:

@@ -8,12 +8,13 @@ from datetime import datetime
 from django.utils import timezone
 
 from jobs import conf, registry
-from jobs.insights import presence, stats
+from jobs.insights import branch, presence, stats
 from jobs.models import JobStatus
 from jobs.statuses import HeldBy, Status
 
+_NAMED = 5  # of the jobs that one waits for
+
 _HELD = {
-    HeldBy.DEPENDENCY: "It is held until the jobs it depends on have completed.",
     HeldBy.LIMIT: "It is held until its limit has a free slot.",
     HeldBy.APPROVAL: "It is held until somebody approves it.",
 }
@@ -48,7 +49,20 @@ def _scheduled(job: JobStatus) -> list[str]:
 
 
 def _waiting(job: JobStatus) -> list[str]:
+    if job.held_by == HeldBy.DEPENDENCY:
+        return _waiting_for(job)
     return [_HELD.get(HeldBy(job.held_by), "It is held.") if job.held_by else "It is held."]
+
+
+def _waiting_for(job: JobStatus) -> list[str]:
+    parents = branch.parents(job.id)
+    living = [parent for parent in parents if parent.is_living]
+    if not living:
+        return ["All jobs that it depends on have ended: it is about to be released."]
+    some = "; ".join(f"{one.name} {one.job_id} ({one.status})" for one in living[:_NAMED])
+    more = f"; and {len(living) - _NAMED} more" if len(living) > _NAMED else ""
+    of_all = "the job" if len(parents) == 1 else f"{len(living)} of {len(parents)} jobs"
+    return [f"It waits for {of_all} that it depends on: {some}{more}."]
 
 
 def _queued(job: JobStatus) -> list[str]:
@@ -108,6 +122,12 @@ def _failed(job: JobStatus) -> list[str]:
 
 def _cancelled(job: JobStatus) -> list[str]:
     if not job.cancel_requested_by:
+        because = job.error.removeprefix("cancelled: ")
+        if because != job.error:
+            return [
+                f"It was cancelled since a job that it depends on did not complete: {because}. "
+                "Retry that one, and this one waits for it again."
+            ]
         return ["It was cancelled."]
     why = f": {job.cancel_reason}" if job.cancel_reason else "."
     return [f"{job.cancel_requested_by} cancelled it{why}"]

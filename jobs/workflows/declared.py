@@ -87,7 +87,7 @@ def _step_faults(step: Any) -> list[str]:
         for key in ("after", "tags")
         if not _are_texts(step.get(key) or ())
     ]
-    if step.get("on_parent_failure") not in {None, *OnParentFailure}:
+    if step.get("on_parent_failure") not in (None, *OnParentFailure):
         found.append('"on_parent_failure" must be "cancel" or "run".')
     return found
 
