@@ -12,9 +12,10 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import Schedule
-from jobs.schedules import cron, spans, steps, zones
+from jobs.schedules import cron, spans, zones
 from jobs.schedules.cron import Rule
 from jobs.schedules.keys import DEFAULTS, KEYS, NAME
+from jobs.workflows import declared as workflow
 
 # The shortest distance of a rule's moments is looked for in so many of them, from this day on.
 _LOOKED_AT = 60
@@ -202,8 +203,8 @@ def _flaws_of_whole(declared: Declared) -> Iterator[Flaw]:
             "params stand beside steps",
             "Put them into the steps' own params.",
         )
-    for fault in steps.faults(declared.steps):
-        yield _flaw("steps", "jobs.E017", f"steps: {fault}", KEYS["steps"].hint)
+    for fault in workflow.shape_faults(declared.steps):
+        yield _flaw("steps", "jobs.E017", f"steps: {fault.rstrip('.')}", KEYS["steps"].hint)
 
 
 def _flaws_of_rule(rule: Rule, jitter: timedelta) -> Iterator[Flaw]:
