@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs import registry
 from jobs.models import Schedule
+from jobs.schedules import history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,4 @@ def shown_params(row: Schedule) -> dict[str, Any]:
 
 def shown_steps(row: Schedule) -> dict[str, Any] | None:
     """Return a workflow's steps with the redacted params hidden; None where it makes one job."""
-    if row.steps is None:
-        return None
-    return {
-        name: {**step, "params": registry.shown_params(step.get("job", ""), step.get("params"))}
-        for name, step in row.steps.items()
-    }
+    return None if row.steps is None else history.shown_steps(row.steps)

@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.expressions import RawSQL
 
-from jobs import json_values, registry
+from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock, locking
 from jobs.schedules import backfill as wishes
-from jobs.schedules import cron, making, standings
+from jobs.schedules import cron, making, requests, standings
 from jobs.schedules.rules import rule_of
 from jobs.schedules.standings import Moment, Standing
 from jobs.statuses import Status
@@ -59,7 +59,8 @@ def fail(backfill_id: int, error: Exception) -> None:
         schedule = Schedule.objects.filter(name=backfill.schedule_name).first()
         text = f"{type(error).__name__}: {error}"
         _stop(
-            backfill, text if schedule is None else json_values.scrubbed(text, _secrets(schedule))
+            backfill,
+            text if schedule is None else json_values.scrubbed(text, requests.secrets(schedule)),
         )
 
 
@@ -173,13 +174,6 @@ def _repeated(backfill: Backfill, name: str, at: datetime, moment: Moment) -> in
         kind=ScheduleRun.Kind.BACKFILL, made_by=backfill.made_by, backfill=backfill
     )
     return 1
-
-
-def _secrets(schedule: Schedule) -> list[str]:
-    steps = (schedule.steps or {}).values()
-    jobs = [(schedule.job_class, schedule.params)]
-    jobs += [(step.get("job", ""), step.get("params")) for step in steps]
-    return [secret for name, params in jobs for secret in registry.secrets(name, params)]
 
 
 def _complete(backfill: Backfill) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from jobs import registry
-from jobs.dispatch import create as dispatch
-from jobs.dispatch.create import Request
 from jobs.errors import (
+    Fault,
     InvalidParams,
     RunRefused,
     ScheduleExists,
@@ -20,9 +18,8 @@ from jobs.errors import (
     UnknownSchedule,
 )
 from jobs.models import Schedule, ScheduleRun, clock
-from jobs.schedules import declaration, fitting, history, logical, making, rows, tick
+from jobs.schedules import declaration, fitting, history, making, requests, rows, tick
 from jobs.schedules.history import Hand
-from jobs.schedules.rules import rule_of
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -158,7 +155,10 @@ def run_now(name: str, *, by: str, params: Mapping[str, Any] | None = None) -> S
         if row is None:
             raise UnknownSchedule(name)
         moment = clock.read()
-        _check(row, moment, params)
+        if row.steps is not None and params:
+            fault = Fault(param="(whole)", message="they belong to its steps")
+            raise InvalidParams(name, [fault])
+        requests.of_moment(row, moment, params=params)  # raises what is wrong, by param
         run = making.make(row, moment, kind=ScheduleRun.Kind.MANUAL, made_by=by, params=params)
         if run is None or run.outcome != ScheduleRun.Outcome.DISPATCHED:
             raise RunRefused(run.reason if run else "")
@@ -168,22 +168,6 @@ def run_now(name: str, *, by: str, params: Mapping[str, Any] | None = None) -> S
             what["params"] = shown
         history.record(name, "ran", Hand(by=by, at=moment), what)
     return run
-
-
-def _check(row: Schedule, moment: datetime, params: Mapping[str, Any] | None) -> None:
-    """Raise what makes the job of this run impossible, with its faults by param."""
-    if row.steps is not None:
-        if params:
-            raise InvalidParams(row.name, [{"param": "(whole)", "message": "its steps have them"}])
-        return
-    wanted = row.params if params is None else params
-    dispatch.check(
-        Request(
-            spec=registry.get(row.job_class),
-            params=logical.filled(wanted, rule_of(row), moment),
-            queue=row.queue or None,
-        )
-    )
 
 
 def _hand(by: str, note: str) -> Hand:

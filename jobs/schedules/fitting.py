@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from jobs import conf, json_values, registry
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
-from jobs.errors import Fault, InvalidParams, InvalidSchedule, ParamsTooLarge, UnknownQueue
+from jobs.errors import DispatchError, Fault, InvalidParams, InvalidSchedule, UnknownQueue
 from jobs.schedules import cron, declaration, logical
 from jobs.schedules.cron import Rule
 from jobs.schedules.declaration import Declared, Flaw
@@ -49,12 +49,12 @@ def misfits(declared: Declared) -> Iterator[Flaw]:
     braces that looks like a name of the logical time and is none.
     """
     if declared.steps is None:
-        yield from _misfits(declared, declared.job, declared.params, of="")
+        yield from _misfits(declared, {"job": declared.job, "params": declared.params}, of="")
         if declared.queue:
             yield from _misfits_of_queue(declared.queue, "queue", "")
         return
     for name, step in declared.steps.items():
-        yield from _misfits(declared, step["job"], step.get("params") or {}, of=name)
+        yield from _misfits(declared, step, of=name)
     queues = {step.get("queue") or declared.queue: name for name, step in declared.steps.items()}
     for queue, name in queues.items():
         if queue:
@@ -67,7 +67,8 @@ def faults_of_params(spec: JobSpec, params: Mapping[str, Any], rule: Rule) -> li
     return error.faults if isinstance(error, InvalidParams) else []
 
 
-def _misfits(declared: Declared, job: str, params: Mapping[str, Any], *, of: str) -> Iterator[Flaw]:
+def _misfits(declared: Declared, step: Mapping[str, Any], *, of: str) -> Iterator[Flaw]:
+    job, params = step["job"], step.get("params") or {}
     spec = registry.find(job)
     where = f"step {of!r}: " if of else ""
     key = "steps" if of else "params"
@@ -80,7 +81,7 @@ def _misfits(declared: Declared, job: str, params: Mapping[str, Any], *, of: str
             message=f"{where}no job class is named {job!r}",
             hint=f"Registered are: {names}.",
         )
-    elif fault := _params_fault(spec, logical.filled(params, declared.rule, moment)):
+    elif fault := _fault(spec, logical.filled(params, declared.rule, moment), step.get("tags")):
         yield Flaw(
             check_id="jobs.W012",
             key=key,
@@ -116,20 +117,22 @@ def _some_moment(rule: Rule) -> datetime:
     return some[-1] if some else after
 
 
-def _params_fault(spec: JobSpec, params: Mapping[str, Any]) -> str:
-    match _refusal(spec, params):
+def _fault(spec: JobSpec, params: Mapping[str, Any], tags: Iterable[str] | None) -> str:
+    match _refusal(spec, params, tags):
         case None:
             return ""
-        case InvalidParams() | ParamsTooLarge() as error:
-            return str(error)
+        case DispatchError() as error:
+            return str(error).rstrip(".")
         case error:
             text = f"checking the params of {spec.name} raised {type(error).__name__}: {error}"
             return json_values.scrubbed(text, spec.params.secrets(params))
 
 
-def _refusal(spec: JobSpec, params: Mapping[str, Any]) -> Exception | None:
+def _refusal(
+    spec: JobSpec, params: Mapping[str, Any], tags: Iterable[str] | None = None
+) -> Exception | None:
     try:
-        create.check(Request(spec=spec, params=params))
+        create.check(Request(spec=spec, params=params, tags=tuple(tags or ())))
     except UnknownQueue:
         return None  # the class's own: jobs.E004
     except Exception as error:  # noqa: BLE001 - the author's own validator; other schedules must start

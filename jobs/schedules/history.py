@@ -79,9 +79,7 @@ def difference(before: Schedule | None, after: Schedule | None) -> dict[str, lis
 def shown_steps(steps: Mapping[str, Any]) -> dict[str, Any]:
     """Return the steps of a row with the redacted params hidden."""
     return {
-        name: {**step, "params": registry.shown_params(step.get("job", ""), step["params"])}
-        if step.get("params")
-        else step
+        name: {**step, "params": registry.shown_params(step.get("job", ""), step.get("params"))}
         for name, step in steps.items()
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import reprlib
 from collections.abc import Callable, Mapping
@@ -154,7 +155,7 @@ def _steps(value: object) -> dict[str, Any] | None:
             raise ValueError(f"is a {type(value).__name__}, no dict")
     for fault in json_values.faults(found):
         raise ValueError(f"can't be kept: {fault['param']} {fault['message']}")
-    return found
+    return copy.deepcopy(found)  # who changes a row's doesn't change the settings
 
 
 _A_MOMENT = (

@@ -12,15 +12,12 @@ from uuid import UUID
 
 from django.db import connection
 
-from jobs import conf, json_values, registry
+from jobs import conf, json_values
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock
-from jobs.models.job_status import new_job_id
-from jobs.schedules import logical
-from jobs.schedules.rules import rule_of
-from jobs.statuses import OnParentFailure
+from jobs.schedules import requests
 from jobs.values import value
 
 logger = logging.getLogger("jobs.schedules")
@@ -100,12 +97,16 @@ def draft(wish: Wish) -> Draft:
     if wish.outcome != Outcome.DISPATCHED:
         return Draft(wish=wish)
     try:
-        request = _request(wish)
-        create.check(request)
+        found = requests.of_moment(
+            wish.schedule,
+            wish.logical_time,
+            params=wish.params,
+            run_at=wish.run_at,
+            depends_on=wish.depends_on,
+        )
     except DispatchError as error:
         return Draft(wish=refused(wish, str(error)))
-    bound = replace(request, depends_on=wish.depends_on, on_parent_failure=OnParentFailure.RUN)
-    return Draft(wish=wish, requests=(bound,))
+    return Draft(wish=wish, requests=found)
 
 
 def make_many(drafts: Sequence[Draft]) -> list[ScheduleRun | None]:
@@ -120,9 +121,9 @@ def make_many(drafts: Sequence[Draft]) -> list[ScheduleRun | None]:
         A run for each draft; None where its moment has one.
     """
     runs = _inserted([each.wish for each in drafts])
-    requests = _born(drafts, runs)
-    if requests:
-        jobs = {job.id: job for job in create.dispatch(requests)}
+    born = _born(drafts, runs)
+    if born:
+        jobs = {job.id: job for job in create.dispatch(born)}
         firsts = [
             (run, jobs[each.job_ids[0]])
             for run, each in zip(runs, drafts, strict=True)
@@ -141,20 +142,6 @@ def refused(wish: Wish, reason: str) -> Wish:
 def skipped(wish: Wish, reason: str) -> Wish:
     """Return the wish for a run that makes no job, on purpose."""
     return replace(wish, outcome=Outcome.SKIPPED, reason=reason)
-
-
-def _request(wish: Wish) -> Request:
-    schedule = wish.schedule
-    params = schedule.params if wish.params is None else wish.params
-    return Request(
-        spec=registry.get(schedule.job_class),
-        params=logical.filled(params, rule_of(schedule), wish.logical_time),
-        queue=schedule.queue or None,
-        run_at=wish.run_at,
-        schedule=schedule.name,
-        logical_time=wish.logical_time,
-        job_id=new_job_id(),
-    )
 
 
 def _born(drafts: Sequence[Draft], runs: Sequence[ScheduleRun | None]) -> list[Request]:

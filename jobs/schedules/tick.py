@@ -13,11 +13,11 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from jobs import json_values, registry
+from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
 from jobs.processes.outage import is_postgresql_away
-from jobs.schedules import making, missed, overlap
+from jobs.schedules import making, missed, overlap, requests
 from jobs.schedules.making import Draft, Wish
 from jobs.schedules.missed import Handled
 from jobs.schedules.overlap import Decision, Lane, Living
@@ -258,8 +258,8 @@ def _jittered(schedule: Schedule, moment: datetime) -> datetime | None:
 
 
 def _told(schedule: Schedule, fault: Exception) -> str:
-    secrets = registry.secrets(schedule.job_class, schedule.params)
-    return json_values.scrubbed("".join(traceback.format_exception(fault)), secrets)
+    text = "".join(traceback.format_exception(fault))
+    return json_values.scrubbed(text, requests.secrets(schedule))
 
 
 def _move(next_by_name: Mapping[str, datetime | None]) -> None:
