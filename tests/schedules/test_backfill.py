@@ -377,6 +377,22 @@ def test_a_job_that_a_person_retried_meanwhile_is_left_to_them(daily, monkeypatc
 # --- Workflows ---
 
 
+def test_a_moment_of_a_workflow_becomes_all_its_jobs_and_takes_the_room_of_one_run(daily):
+    steps = {"load": {"job": "Echo"}, "sum": {"job": "Echo", "after": ["load"]}}
+    Schedule.objects.update(job_class="", params={}, steps=steps)
+    wish = started(3, max_active=2)
+
+    backfilling.advance(wish.pk)
+
+    assert made() == [*days(0, 0), *days(1, 1)]
+    end(living()[:1])
+    backfilling.advance(wish.pk)
+    assert len(jobs()) == 4
+    end(living()[:1])
+    backfilling.advance(wish.pk)
+    assert made()[4:] == days(2, 2)
+
+
 def make_workflow(moment, *, status):
     """Insert the run of a moment whose two jobs, one behind the other, have ended so."""
     loaded, summed = workflow(
