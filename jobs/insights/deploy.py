@@ -11,13 +11,15 @@ from django.db.models import Count
 from jobs import conf, registry
 from jobs.broker import client, memory
 from jobs.models import JobStatus, Schedule, ScheduleRun
+from jobs.schedules import declaration, fitting
 
 
 def faults() -> Iterator[str]:
     """Yield a sentence for each fault.
 
     A Redis that is away or may throw keys away; unapplied migrations; living jobs whose class or
-    queue is unknown here; schedules whose last tick made no job.
+    queue is unknown here; schedules of the admin whose jobs this code can't make; schedules whose
+    last tick made no job.
     """
     yield from _redis()
     unapplied = _unapplied_migrations()
@@ -26,6 +28,7 @@ def faults() -> Iterator[str]:
         return  # the tables may not be there
     yield from _unknown_classes()
     yield from _unknown_queues()
+    yield from _unfit_schedules()
     yield from _refused_ticks()
 
 
@@ -61,6 +64,13 @@ def _unknown_queues() -> Iterator[str]:
             f"{row['number']} living job(s) are in queue {row['queue']}, which is not in "
             "RQ_QUEUES: no worker may serve it."
         )
+
+
+def _unfit_schedules() -> Iterator[str]:
+    # Those of the settings are a system check's.
+    for row in Schedule.objects.filter(source=Schedule.Source.ADMIN, enabled=True).order_by("name"):
+        for flaw in fitting.examined(row.name, declaration.entry_of(row))[1]:
+            yield f"Schedule {row.name}, made in the admin: {flaw.sentence} ({flaw.check_id})"
 
 
 def _refused_ticks() -> Iterator[str]:

@@ -17,6 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.models import ApiToken, JobCheckpoint, JobStatus, Schedule, ScheduleRun
+from jobs.schedules import control
 from jobs.statuses import Status
 from tests.make import make_attempt, make_job, make_worker
 
@@ -512,12 +513,31 @@ def test_check_finds_a_schedule_whose_last_tick_made_no_job():
 
 
 def test_check_reports_settings_with_their_hints(settings):
-    settings.JOB_SCHEDULES = {"nightly": {"job": "Echo", "cron": "@daily"}}
+    settings.JOB_SCHEDULES = {
+        "nightly": {"job": "Echo", "cron": "@daily", "jitter": "soon"},
+        "hourly": {"job": "Nobody", "every": "1h"},
+    }
 
     code, value = answer("check", "--settings-only")
 
     assert code == 1
-    assert [(item["id"], bool(item["hint"])) for item in value["settings"]] == [("jobs.E014", True)]
+    assert [(item["id"], bool(item["hint"])) for item in value["settings"]] == [
+        ("jobs.E014", True),
+        ("jobs.E016", True),
+        ("jobs.W011", True),
+    ]
+
+
+def test_check_finds_a_schedule_of_the_admin_that_this_code_cannot_make():
+    control.create("weekly", {"job": "Echo", "cron": "0 2 * * sun"}, by="ann")
+    assert run("check")[0] == 0
+    Schedule.objects.update(job_class="LongGone")
+
+    code, value = answer("check")
+
+    assert code == 1
+    (said,) = value["rows"]
+    assert [word in said for word in ("weekly", "LongGone", "jobs.W011")] == [True, True, True]
 
 
 # --- token, demo ---

@@ -32,7 +32,11 @@ BROAD_CATCHERS = {
     "jobs/processes/mother.py",
     "jobs/lifecycle/verdict.py",
     "jobs/maintenance/duties.py",
+    "jobs/schedules/entries.py",
+    "jobs/schedules/rounds.py",
     "jobs/schedules/scheduler.py",
+    "jobs/schedules/tick.py",
+    "jobs/schedules/ticking.py",
     "jobs/schedules/fitting.py",
 }
 # Words that elsewhere mean what the house has a word for: dispatch, relay, worker, give back ...
