@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import etl, registry
 from jobs.base import RESERVED
-from jobs.models import JobRejectedRow, JobStatus
+from jobs.models import JobRejectedRow, JobStatus, ScheduleRun
+from jobs.schedules import control, making
 from jobs.statuses import Status
 from tests import contexts
 from tests.flights import jobs as flights_jobs
 from tests.make import make_job
 
 PAGE = (Path(settings.BASE_DIR) / "docs/etl.md").read_text()
-RATES, CALL, ORDERS, PIPELINE, TEST = re.findall(
+RATES, CALL, ORDERS, PIPELINE, SCHEDULE, TEST = re.findall(
     r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
 )
 
@@ -132,6 +133,23 @@ def test_the_pipeline_of_the_page_is_one() -> None:
         ("LoadFlights", "queued"),
         ("LoadAirports", "queued"),
         ("SummariseDepartures", "waiting"),
+    ]
+
+
+def test_the_schedule_of_the_page_makes_the_pipeline() -> None:
+    names: dict[str, Any] = {}
+    exec(SCHEDULE, names)  # noqa: S102 - our own page
+    [(name, entry)] = names["JOB_SCHEDULES"].items()
+    schedule = control.create(name, entry, by="alice")
+
+    with transaction.atomic():
+        making.make(schedule, datetime(2013, 1, 2, 7, tzinfo=UTC), kind=ScheduleRun.Kind.MANUAL)
+
+    jobs = JobStatus.objects.order_by("job_class")
+    assert [(job.job_class, job.status, job.params.get("day")) for job in jobs] == [
+        ("LoadAirports", "queued", None),
+        ("LoadFlights", "queued", "2013-01-02"),
+        ("SummariseDepartures", "waiting", "2013-01-02"),
     ]
 
 

@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
-from jobs.models import JobAttempt, JobCheckpoint, JobStatus
+from jobs.models import Backfill, JobAttempt, JobCheckpoint, JobStatus, ScheduleRun
+from jobs.schedules import control
 from tests import wait
 from tests.flights import data
 from tests.flights.jobs import (
@@ -22,11 +25,13 @@ from tests.flights.jobs import (
     LoadFlights,
     SummariseDepartures,
 )
+from tests.schedulers import Schedulers
 from tests.workers import Worker, Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 FLIGHTS = 336_776
+A_WEEK = (842, 943, 914, 915, 720, 832, 933)  # from the first of January on
 MIB = 1024 * 1024
 
 
@@ -121,7 +126,88 @@ def test_a_pipeline_killed_twice_is_complete_and_loads_nothing_twice(
         ("JFK", 111_279),
         ("LGA", 104_662),
     ]
-    assert summary.result == {"lines": 36}
+    assert summary.result == {"lines": 3 * 365}
     assert summary.started_at >= max(flights.finished_at, airports.finished_at)
     peaks = list(JobAttempt.objects.values_list("peak_memory", flat=True))
     assert max(filter(None, peaks)) < 150 * MIB
+
+
+@pytest.mark.redis
+def test_a_week_of_nights_is_backfilled_in_the_admin_and_complete_after_two_kills(
+    admin_client: Client, workers: Workers, schedulers: Schedulers, server: str
+) -> None:
+    control.create(
+        "flights",
+        {
+            "cron": "0 2 * * *",
+            "timezone": "America/New_York",
+            "start_at": "2013-01-01T00:00:00-05:00",
+            "catch_up": "none",
+            "steps": {
+                "flights": {
+                    "job": "LoadFlights",
+                    "params": {"source": f"{server}/flights.csv.gz", "day": "{logical_date}"},
+                },
+                "airports": {
+                    "job": "LoadAirports",
+                    "params": {"source": f"{server}/airports.csv.gz"},
+                },
+                "summary": {
+                    "job": "SummariseDepartures",
+                    "params": {"day": "{logical_date}"},
+                    "after": ["flights", "airports"],
+                },
+            },
+        },
+        by="alice",
+    )
+    worker = workers.start("default", "--concurrency", "2", heartbeat=0.5)
+    schedulers.start(DJANGO_SETTINGS_MODULE="tests.settings")
+    admin_client.post(
+        "/admin/jobs/schedule/flights/backfill/",
+        {
+            "first": "2013-01-01", "last": "2013-01-07", "only": "missing", "max_active": "2",
+            "start": "Start",
+        },
+    )  # fmt: skip
+
+    struck: list[JobStatus] = []
+    for _ in range(2):
+        struck.append(a_load_in_the_middle(struck))
+        kill_runner_of(struck[-1], worker, behind=0)
+
+    backfill = Backfill.objects.get()
+    wait.until(
+        "all seven nights",
+        lambda: backfill.refresh_from_db() or backfill.status == "completed",
+        limit_seconds=180,
+    )
+    by_night = "SELECT day, count(*) FROM flights WHERE month = 1 GROUP BY 1 ORDER BY 1"
+    assert rows(by_night) == list(enumerate(A_WEEK, start=1))
+    assert rows("SELECT count(*), count(DISTINCT (time_hour, carrier, flight)) FROM flights") == [
+        (sum(A_WEEK), sum(A_WEEK))
+    ]
+    by_day = "SELECT extract(day FROM day)::int, sum(flights) FROM departures GROUP BY 1 ORDER BY 1"
+    assert rows(by_day) == list(enumerate(A_WEEK, start=1))
+    assert rows("SELECT count(*) FROM airports") == [(1_458,)]
+    nights = ScheduleRun.objects.order_by("logical_time").values_list("logical_time", flat=True)
+    assert [night.astimezone(UTC).isoformat() for night in nights] == [
+        f"2013-01-0{day}T07:00:00+00:00" for day in range(1, 8)
+    ]
+    for job in struck:
+        assert JobAttempt.objects.filter(job=job, error_class="WorkerLost").count() == 1
+    peaks = JobAttempt.objects.exclude(peak_memory=None).values_list("peak_memory", flat=True)
+    assert max(peaks) < 150 * MIB
+
+
+def a_load_in_the_middle(struck: list[JobStatus]) -> JobStatus:
+    def look() -> JobStatus | None:
+        unstruck = JobStatus.objects.exclude(id__in=[job.id for job in struck])
+        return unstruck.filter(
+            job_class="LoadFlights", status="started", attempt=1, checkpoint__rows_in__gt=20_000,
+            checkpoint__rows_in__lt=200_000,
+        ).first()  # fmt: skip
+
+    found = wait.until("a load in the middle", look, limit_seconds=60)
+    assert found is not None
+    return found
