@@ -31,7 +31,7 @@ from jobs.api.views.base import View
 from jobs.errors import InvalidParams, InvalidSchedule
 from jobs.insights import places, schedule_grid, schedule_runs, schedules
 from jobs.models import Schedule, clock
-from jobs.schedules import control, declaration, walk
+from jobs.schedules import control, fitting, walk
 from jobs.schedules.rules import rule_of
 
 NEXT_MOMENTS = 5
@@ -307,8 +307,9 @@ def refuse_others_jobs(request: Request, row: Schedule) -> None:
 
 
 def _refuse_other_classes(request: Request, name: object, entry: Mapping[str, Any]) -> None:
-    declared, _ = declaration.read(name, entry)
-    if declared is not None:
+    declared, flaws = fitting.examined(name, entry)
+    # What is wrong otherwise is said by the verb.
+    if declared is not None and not flaws:
         refuse_others_jobs(request, Schedule(name=declared.name, **declared.columns()))
 
 

@@ -157,6 +157,20 @@ def test_one_is_shown_whole_with_its_next_five_moments(reader):
     assert body["next_moments"][0] == body["next_at"]
 
 
+def test_one_costs_three_queries_beside_those_of_the_asker(reader):
+    make_schedule()
+    make_run(NOON, status=Status.COMPLETED)
+    reader.get("/api/schedules/nightly/")
+
+    with CaptureQueriesContext(connection) as queries:
+        reader.get("/api/schedules/nightly/")
+
+    asked = [each["sql"] for each in queries]
+    # The row, its last run, the time.
+    assert sum("job_schedule" in sql or "clock_timestamp" in sql for sql in asked) == 3
+    assert len(asked) == 3 + 3  # the token, and the permissions
+
+
 def test_a_secret_param_is_hidden(reader):
     make_schedule(job="Secretive", params={"user": "ann", "password": "hunter22"})
 
@@ -345,6 +359,16 @@ def test_what_is_no_schedule_is_refused(changer, body):
 
     assert answer.status_code == 400
     assert answer.json()["type"].endswith(("invalid-schedule", "invalid-request"))
+
+
+def test_an_unknown_class_is_a_fault_and_no_matter_of_permission(changer):
+    body = {"name": "mine", **ENTRY, "job": "Nobody"}
+
+    answer = refused(
+        changer.post("/api/schedules/", body, "application/json"), 400, "invalid-schedule"
+    )
+
+    assert [error["pointer"] for error in answer["errors"]] == ["#/job"]
 
 
 def test_a_name_that_is_taken_is_a_conflict(changer):
