@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from jobs import permissions
 from jobs.admin import render, schedule_cells, schedule_views
-from jobs.errors import InvalidBackfill, ScheduleError, WrongBackfillStatus
+from jobs.errors import ScheduleError
 from jobs.insights import backfills, schedule_grid
 from jobs.models import Backfill, Schedule, clock
 from jobs.schedules import backfill, days
@@ -96,7 +96,7 @@ class BackfillViews(schedule_views.ScheduleView):
                 if request.method == "POST" and "start" in request.POST:
                     return _started(request, wanted)
                 plan = backfill.plan(wanted, shown=_SHOWN)
-            except (InvalidBackfill, WrongBackfillStatus) as error:
+            except ScheduleError as error:
                 form.add_error(None, str(error))
         return self.answer(
             request,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -21,6 +22,7 @@ from jobs.insights.schedule_runs import Run
 from jobs.models import ScheduleRun
 
 _REASON_CHARACTERS = 160
+_NO_JOB, _NO_RUN = UUID(int=0), "no-run"
 _HEIGHTS = 5  # of a bar, by how long its run was beside the others
 
 
@@ -28,22 +30,27 @@ _HEIGHTS = 5  # of a bar, by how long its run was beside the others
 class Links:
     """Where a person may follow a run to."""
 
-    jobs: bool
-    runs: bool
+    # An address each with a stand-in for the id, since a page has thousands of them; empty where
+    # this person may not look.
+    job: str
+    run: str
 
     @classmethod
     def of(cls, request: HttpRequest) -> Links:
         """Return what this request's person may see."""
+        may_see_jobs = permissions.may_view(request.user)
+        may_see_runs = request.user.has_perm("jobs.view_schedulerun")
+        run = reverse("admin:jobs_schedulerun_change", args=[_NO_RUN])
         return cls(
-            jobs=permissions.may_view(request.user),
-            runs=request.user.has_perm("jobs.view_schedulerun"),
+            job=job_page.page_address(_NO_JOB) if may_see_jobs else "",
+            run=run if may_see_runs else "",
         )
 
     def of_run(self, run: Run) -> str:
         """Return the address of a run's job, of the run itself where there is none, or nothing."""
-        if run.job_id is not None and self.jobs:
-            return job_page.page_address(run.job_id)
-        return reverse("admin:jobs_schedulerun_change", args=[run.id]) if self.runs else ""
+        if run.job_id is not None and self.job:
+            return self.job.replace(str(_NO_JOB), str(run.job_id))
+        return self.run.replace(_NO_RUN, str(run.id))
 
 
 def clock_time(moment: datetime, zone: tzinfo) -> str:
@@ -61,6 +68,8 @@ def title(run: Run, zone: tzinfo, now: datetime) -> str:
         parts.append(f"{'for' if run.is_living else 'after'} {render.duration(length)}")
     if run.rows is not None:
         parts.append(f"{run.rows:,} rows")
+    if run.rows_rejected:
+        parts.append(f"{run.rows_rejected:,} rejected")
     if run.kind != ScheduleRun.Kind.TICK:
         kind = "run now" if run.kind == ScheduleRun.Kind.MANUAL else run.kind
         parts.append(f"{kind} by {run.made_by}" if run.made_by else kind)
@@ -100,13 +109,7 @@ def _bar(run: Run, words: str, address: str, share: float) -> SafeString:
     css = f"job-bar job-bar-{height} job-run job-run-{run.status}"
     if not address:
         return format_html('<span class="{}" title="{}"></span>', css, words)
-    return format_html(
-        '<a class="{}" href="{}" title="{}" aria-label="{}" tabindex="-1"></a>',
-        css,
-        address,
-        words,
-        words,
-    )
+    return format_html('<a class="{}" href="{}" title="{}" tabindex="-1"></a>', css, address, words)
 
 
 def link(run: Run, links: Links) -> SafeString:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib import messages
@@ -30,8 +32,8 @@ class VerbViews(schedule_views.ScheduleView):
                 request, "pause.html", title=f"Pause {schedule.name}?", schedule=schedule
             )
         note = request.POST.get("note", "").replace("\x00", "")[:_MAX_NOTE]
-        control.pause(schedule.name, by=request.user.get_username(), note=note)
-        messages.success(request, f"Schedule {schedule.name} is paused.")
+        with _told(request, f"Schedule {schedule.name} is paused."):
+            control.pause(schedule.name, by=request.user.get_username(), note=note)
         return schedule_views.to_page(schedule.name)
 
     def resume(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -39,8 +41,8 @@ class VerbViews(schedule_views.ScheduleView):
         schedule = self._changeable(request, name)
         if request.method != "POST":
             raise PermissionDenied
-        control.resume(schedule.name, by=request.user.get_username())
-        messages.success(request, f"Schedule {schedule.name} goes on.")
+        with _told(request, f"Schedule {schedule.name} goes on."):
+            control.resume(schedule.name, by=request.user.get_username())
         return schedule_views.to_page(schedule.name)
 
     def delete(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -52,14 +54,8 @@ class VerbViews(schedule_views.ScheduleView):
             return self.answer(
                 request, "delete.html", title=f"Delete {schedule.name}?", schedule=schedule
             )
-        try:
+        with _told(request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."):
             control.delete(schedule.name, by=request.user.get_username())
-        except ScheduleError as error:
-            messages.warning(request, str(error))
-        else:
-            messages.success(
-                request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."
-            )
         return HttpResponseRedirect(reverse(schedule_views.LIST))
 
     def run(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -87,6 +83,17 @@ class VerbViews(schedule_views.ScheduleView):
         if not permissions.may_change_schedules(request.user):
             raise PermissionDenied
         return schedule
+
+
+@contextmanager
+def _told(request: HttpRequest, done: str) -> Iterator[None]:
+    """Say that it is done; or why not, where somebody else was faster."""
+    try:
+        yield
+    except ScheduleError as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, done)
 
 
 def _params_form(request: HttpRequest, schedule: Schedule) -> ScheduleParamsForm | None:

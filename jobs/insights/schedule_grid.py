@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice, pairwise
 
 from jobs.insights import schedule_periods, schedule_runs
-from jobs.insights.schedule_periods import DAYS_OF, Layout, Slot, View
+from jobs.insights.schedule_periods import DAYS_OF, Slot, View
 from jobs.insights.schedule_runs import WORST_FIRST, Run
 from jobs.models import Schedule
 from jobs.schedules import cron, zones
@@ -108,35 +108,35 @@ def grid(
     runs = schedule_runs.between(schedule.name, since, until, limit=MAX_RUNS)
     is_cut = len(runs) > MAX_RUNS
     moments = _moments(rule, since, until)
-    cells = _filled(table, runs[-MAX_RUNS:], moments or [], now, is_enabled=schedule.enabled)
+    rows = [(label, [Cell(slot=slot) for slot in row]) for label, row in table.rows]
+    cells = [cell for _, row in rows for cell in row]
+    _fill(cells, runs[-MAX_RUNS:], moments or [], now, is_enabled=schedule.enabled)
     days = timedelta(days=DAYS_OF[table.view])
     return Grid(
         view=table.view,
         zone=zone,
         columns=table.columns,
-        rows=[(label, [cells[slot] for slot in row]) for label, row in table.rows],
+        rows=rows,
         first_day=slots[0].day,
         last_day=table.last_day,
         previous=table.last_day - days,
         following=min(table.last_day + days, today) if table.last_day < today else None,
         counts=Counter(run.status for run in runs[-MAX_RUNS:]),
-        missing=[] if is_cut else sorted(m for cell in cells.values() for m in cell.missing),
+        missing=[] if is_cut else sorted(m for cell in cells for m in cell.missing),
         first_run_at=schedule_runs.first_moment(schedule.name),
         is_cut=is_cut,
         knows_missing=moments is not None and not is_cut,
     )
 
 
-def _filled(
-    table: Layout, runs: list[Run], moments: list[datetime], now: datetime, *, is_enabled: bool
-) -> dict[Slot, Cell]:
-    slots = [slot for slot in table.slots if slot.exists]
-    starts = [slot.start for slot in slots]
-    cells = {slot: Cell(slot=slot) for slot in table.slots}
-    by_place = [cells[slot] for slot in slots]
+def _fill(
+    cells: list[Cell], runs: list[Run], moments: list[datetime], now: datetime, *, is_enabled: bool
+) -> None:
+    ordered = sorted((c for c in cells if c.slot.exists), key=lambda cell: cell.slot.start)
+    starts = [cell.slot.start for cell in ordered]
 
     def at(moment: datetime) -> Cell:
-        return by_place[bisect_right(starts, moment) - 1]
+        return ordered[bisect_right(starts, moment) - 1]
 
     for run in runs:
         at(run.logical_time).runs.append(run)
@@ -148,7 +148,6 @@ def _filled(
             at(moment).missing.append(moment)
         elif is_enabled:
             at(moment).ahead.append(moment)
-    return cells
 
 
 def _moments(rule: Rule, since: datetime, until: datetime) -> list[datetime] | None:

@@ -22,6 +22,18 @@ WORST_FIRST = (
 )  # fmt: skip
 _MAX_RESULT = 2_000  # bytes, as stored, of a result that is looked into for its count of rows
 
+
+def _number(*keys: str) -> str:
+    """Return the sum of the first of these numbers that each job's result tells."""
+    told = ", ".join(
+        f"CASE WHEN jsonb_typeof(result -> '{key}') = 'number'"
+        f" THEN (result ->> '{key}')::numeric END"
+        for key in keys
+    )
+    return f"""sum(CASE WHEN pg_column_size(result) < {_MAX_RESULT}
+        AND jsonb_typeof(result) = 'object' THEN coalesce({told}) END)"""
+
+
 # The jobs of a run; by the index job_statuses_of_runs, which wants `schedule <> ''` in words.
 _JOBS = f"""
     (array_agg(status::text ORDER BY array_position(%(worst)s::text[], status::text), id))[1]
@@ -29,12 +41,12 @@ _JOBS = f"""
     (array_agg(id ORDER BY array_position(%(worst)s::text[], status::text), id))[1] AS job_id,
     min(started_at) AS started_at,
     CASE WHEN count(finished_at) = count(*) THEN max(finished_at) END AS finished_at,
-    max(CASE WHEN pg_column_size(result) < {_MAX_RESULT} AND jsonb_typeof(result) = 'object'
-        AND jsonb_typeof(result -> 'rows') = 'number' THEN (result ->> 'rows')::numeric END) AS rows
+    {_number("rows_out", "rows")} AS rows, {_number("rows_rejected")} AS rows_rejected
 """
 _COLUMNS = """
     r.id, r.schedule_name, r.logical_time, r.outcome, r.reason, r.kind, r.made_by, r.kept_status,
-    r.created_at, j.status, coalesce(j.job_id, r.job_id), j.started_at, j.finished_at, j.rows
+    r.created_at, j.status, coalesce(j.job_id, r.job_id), j.started_at, j.finished_at, j.rows,
+    j.rows_rejected
 """
 
 
@@ -55,7 +67,8 @@ class Run:
     job_id: UUID | None  # the job that the status is of; None where none stands any more
     started_at: datetime | None
     finished_at: datetime | None  # None while a job of it lives
-    rows: int | None  # what its job's result says of them
+    rows: int | None  # as many as the results of its jobs tell of: `rows_out`, else `rows`
+    rows_rejected: int | None
 
     @property
     def has_job(self) -> bool:
@@ -174,7 +187,7 @@ def _read(sql: str, **params: Any) -> list[Run]:
 
 def _run(*row: Any) -> Run:
     id_, name, logical_time, outcome, reason, kind, made_by, kept, created_at, *of_jobs = row
-    status, job_id, started_at, finished_at, rows = of_jobs
+    status, job_id, started_at, finished_at, rows, rejected = of_jobs
     return Run(
         id=id_,
         schedule=name,
@@ -189,6 +202,7 @@ def _run(*row: Any) -> Run:
         started_at=started_at,
         finished_at=finished_at,
         rows=None if rows is None else int(rows),
+        rows_rejected=None if rejected is None else int(rejected),
     )
 
 

@@ -85,11 +85,28 @@ def test_a_run_without_a_job_is_as_its_outcome_and_says_why():
     )  # fmt: skip
 
 
-def test_the_rows_that_a_job_tells_of_are_known():
+@pytest.mark.parametrize(
+    ("result", "rows", "rejected"),
+    [
+        ({"rows": 28_000}, 28_000, None),
+        ({"rows_in": 31, "rows_out": 30, "rows_rejected": 1}, 30, 1),
+        ({"rows_out": "many", "rows": 2}, 2, None),
+    ],
+)
+def test_the_rows_that_a_job_tells_of_are_known(result, rows, rejected):
     run = make_run(make_schedule(), NOON)
-    JobStatus.objects.filter(id=run.job_id).update(result={"rows": 28_000})
+    JobStatus.objects.filter(id=run.job_id).update(result=result)
 
-    assert schedule_runs.strips(["nightly"])["nightly"][0].rows == 28_000
+    found = schedule_runs.strips(["nightly"])["nightly"][0]
+
+    assert (found.rows, found.rows_rejected) == (rows, rejected)
+
+
+def test_the_rows_of_a_workflow_s_jobs_are_added_up():
+    make_run(make_schedule(), NOON, jobs=3)
+    JobStatus.objects.update(result={"rows_out": 10})
+
+    assert schedule_runs.strips(["nightly"])["nightly"][0].rows == 30
 
 
 @pytest.mark.parametrize("result", [{"rows": "many"}, ["rows"], "rows", {"rows": {"in": 3}}, None])

@@ -9,7 +9,7 @@ from django.urls import resolve
 from django_rq.settings import get_queues_list
 from redis import Redis
 
-from jobs.models import JobStatus, Schedule
+from jobs.models import JobStatus, Schedule, ScheduleChange
 from jobs.schedules import control
 from jobs.statuses import Status
 from tests.jobs import Echo
@@ -25,6 +25,13 @@ SCHEDULE = (
     "nightly/", "nightly/runs/", "nightly/pause/", "nightly/resume/", "nightly/run/",
     "nightly/backfills/", "nightly/backfills/1/", "nightly/backfills/1/stop/",
     "nightly/backfills/1/continue/",
+)  # fmt: skip
+
+
+PAGES = (
+    "nightly/change/", "nightly/history/", "nightly/edit/", "nightly/pause/", "nightly/resume/",
+    "nightly/run/", "nightly/backfill/", "nightly/backfill/1/stop/", "nightly/backfill/1/continue/",
+    "nightly/delete/", "add/", "preview/", "params/",
 )  # fmt: skip
 
 
@@ -50,6 +57,7 @@ def addresses(job: JobStatus) -> list[tuple[str, str]]:
         ("post", "/admin/jobs/jobstatus/run/Echo/"),
         ("get", "/admin/jobs/jobworker/"),
         ("get", "/admin/jobs/schedule/"),
+        *((method, f"/admin/jobs/schedule/{path}") for method in ("get", "post") for path in PAGES),
         ("get", "/admin/jobs/schedulerun/"),
         ("get", "/admin/jobs/apitoken/"),
         ("post", "/admin/jobs/apitoken/add/"),
@@ -137,3 +145,30 @@ def test_who_may_only_read_changes_nothing_anywhere(number: int, redis: Redis) -
 
     staff("bob", CHANGE).post(address, fields, **kind)
     assert statuses() != ["failed", "queued"], f"changed by nobody: {address}"
+
+
+def of_schedules() -> list[tuple[str, dict[str, object]]]:
+    admin = "/admin/jobs/schedule"
+    form = {**NIGHTLY, "timezone": "UTC", "overlap": "skip", "catch_up": "last"}
+    wish = {"first": "2026-11-01", "last": "2026-11-02", "only": "missing", "max_active": "1"}
+    return [
+        (f"{admin}/nightly/run/", {"param-value": "x"}),
+        (f"{admin}/nightly/pause/", {}),
+        (f"{admin}/nightly/backfill/", {**wish, "start": "Start"}),
+        (f"{admin}/nightly/edit/", {**form, "cron": "0 3 * * *", "enabled": "on"}),
+        (f"{admin}/add/", {**form, "name": "other", "enabled": "on"}),
+        (f"{admin}/nightly/delete/", {}),
+    ]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_who_may_only_read_schedules_changes_and_runs_none(number: int) -> None:
+    control.create("nightly", NIGHTLY, by="ann")
+    address, fields = of_schedules()[number]
+    done = ScheduleChange.objects.filter(by__in=("ann", "bob"))
+
+    staff("ann", {"view_schedule"}).post(address, fields)
+    assert done.count() == 1, f"done by a reader: {address}"
+
+    staff("bob", {"change_schedule", "run_echo"}).post(address, fields)
+    assert done.count() == 2, f"done by nobody: {address}"
