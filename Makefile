@@ -45,6 +45,9 @@ chaos: .venv/dev.stamp ## Strike everything at random for a while and count what
 life: .venv/dev.stamp ## Live through a year of schedules by a standing clock, with kills and outages (ARGS="--days 60 --seed 2")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/life -- python -m tests.life $(ARGS)
 
+many: .venv/dev.stamp ## Make 200 schedules of each second by five schedulers for a minute (ARGS="--schedules 1000")
+	@$(BIN)/python manage.py devstack exec --fresh --folder var/many -- python -m tests.schedules $(ARGS)
+
 bench: .venv/dev.stamp ## Measure every figure beside the naive way, in turns; 20 minutes (ARGS="drain dispatch --rounds 5")
 	@$(BIN)/python manage.py devstack exec --fresh --folder var/bench -- python -m benchmarks $(ARGS)
 

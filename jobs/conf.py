@@ -52,6 +52,7 @@ class Conf:
     retention_completed: timedelta = timedelta(days=7)
     retention_failed: timedelta = timedelta(days=30)
     retention_cancelled: timedelta = timedelta(days=30)
+    retention_runs: timedelta = timedelta(days=400)  # of schedules, from their logical time
     prune_interval: timedelta = timedelta(minutes=1)
 
     # Bounds, in bytes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -16,6 +18,7 @@ from tests import wait
 from tests.workers import MANAGE, Worker, environment
 
 SETTINGS = "tests.schedules.process_settings"  # their JOB_SCHEDULES
+GIVEN_SETTINGS = "tests.schedules.given_settings"  # those of a test
 
 
 @dataclass(slots=True)
@@ -73,6 +76,17 @@ class Schedulers:
         if waits:
             wait.until(f"the schedules of scheduler {process.pid}", lambda: scheduler.is_up)
         return scheduler
+
+    def start_with(
+        self, job_schedules: Mapping[str, Any], *, waits: bool = True, doomed: str = ""
+    ) -> Scheduler:
+        """Start one with these JOB_SCHEDULES, in JSON; `doomed` as tests/doom.py takes it."""
+        return self.start(
+            waits=waits,
+            DJANGO_SETTINGS_MODULE=GIVEN_SETTINGS,
+            TEST_JOB_SCHEDULES=json.dumps(job_schedules),
+            TEST_DOOM=doomed,
+        )
 
     def end(self) -> None:
         """Kill what still runs; show what failed tests want to read."""

@@ -12,6 +12,7 @@ from functools import partial
 from django.db import connection
 
 from jobs import conf, registry
+from jobs.maintenance import runs
 from jobs.models import JobStatus, clock, locking
 from jobs.retention import Retention
 from jobs.statuses import TERMINAL, Status
@@ -76,11 +77,11 @@ def _sleep(seconds: float) -> bool:
 
 
 def prune(rest: Callable[[float], bool] = _sleep, *, batch: int = BATCH) -> int:
-    """Delete ended jobs past their retention, and the rows of workers that ended long ago.
+    """Delete ended jobs past their retention, old runs, and the rows of workers long ended.
 
     Opens its own transactions, one for each batch. What somebody else holds is left to the next
     pass; a job that is retried meanwhile stays, and so does one that a living job depends on. The
-    runs of schedules stay, without their jobs.
+    runs of schedules stay for longer, without their jobs.
 
     Args:
         rest: Called after each batch with the seconds to pause; after a no the next pass goes on.
@@ -96,6 +97,7 @@ def prune(rest: Callable[[float], bool] = _sleep, *, batch: int = BATCH) -> int:
             if not rest(rest_seconds):
                 return _report(count)
     _delete_workers()
+    runs.prune(rest)
     return _report(count)
 
 
@@ -201,12 +203,10 @@ def _deletion() -> str:
     # they have just moved is looked at again under the lock, and no longer fits.
     return f"""
         WITH old AS MATERIALIZED (
-            SELECT j.id, j.finished_at FROM job_statuses j
+            SELECT j.id, j.finished_at, j.status, j.schedule, j.logical_time FROM job_statuses j
             WHERE {_is_old()} AND j.finished_at >= %s::timestamptz
             ORDER BY j.finished_at LIMIT %s FOR UPDATE SKIP LOCKED),
-        runs AS (
-            UPDATE job_schedule_runs SET job_id = NULL
-            WHERE job_id = ANY(ARRAY(SELECT id FROM old))),
+        {runs.LET_GO},
         attempts AS (
             DELETE FROM job_attempts WHERE job_id = ANY(ARRAY(SELECT id FROM old))),
         gone AS (

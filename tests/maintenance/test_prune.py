@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs.lifecycle import control
-from jobs.maintenance import prune
+from jobs.maintenance import prune, runs
 from jobs.maintenance.prune import Lane, Pace, Selection
 from jobs.models import JobAttempt, JobStatus, JobWorker, ScheduleRun
 from jobs.statuses import LIVING, TERMINAL, Status
@@ -122,6 +122,98 @@ def test_a_schedule_s_run_outlives_its_job():
     assert runs == [(None, "dispatched"), (young.id, "dispatched")]
 
 
+def run_of(*jobs: JobStatus, days: int = 0, **fields) -> ScheduleRun:
+    at = timezone.now() - days * DAY
+    JobStatus.objects.filter(id__in=[job.id for job in jobs]).update(
+        schedule="nightly", logical_time=at
+    )
+    return ScheduleRun.objects.create(
+        schedule_name="nightly",
+        logical_time=at,
+        job=jobs[0] if jobs else None,
+        outcome="dispatched",
+        created_at=at,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_a_run_keeps_how_its_job_ended(status: str):
+    run = run_of(ended(31, Status(status)))
+    other = run_of(ended(31, Status.FAILED), days=1)
+    living = run_of(make_job(), days=2)
+
+    pruned()
+
+    for each in (run, other, living):
+        each.refresh_from_db()
+    assert (run.job_id, run.kept_status) == (None, status)
+    assert (other.job_id, other.kept_status) == (None, "failed")
+    assert (living.job_id is None, living.kept_status) == (False, "")
+
+
+def test_of_a_workflows_jobs_it_keeps_the_worst_end():
+    run = run_of(
+        ended(31),
+        ended(31, Status.CANCELLED),
+        ended(31, Status.FAILED),
+        ended(31, Status.COMPLETED),
+    )
+    mild = run_of(ended(31), ended(31, Status.CANCELLED), days=1)
+
+    pruned()
+
+    run.refresh_from_db()
+    mild.refresh_from_db()
+    assert (run.kept_status, mild.kept_status) == ("failed", "cancelled")
+
+
+def test_of_a_workflow_that_lives_on_it_keeps_the_end_that_is_gone():
+    first, second = ended(31), ended(31, Status.FAILED)
+    run = run_of(first, second, ended(1))
+    JobStatus.objects.filter(id=first.id).update(finished_at=timezone.now())
+
+    pruned()
+
+    run.refresh_from_db()
+    assert (run.job_id, run.kept_status) == (first.id, "failed")
+
+
+def test_runs_are_kept_for_their_own_retention_and_as_long_as_their_job(settings):
+    settings.JOBS = settings.JOBS | {"RETENTION_RUNS": timedelta(days=40)}
+    gone = [run_of(days=days) for days in (41, 50, 399)]
+    kept = [run_of(days=39), run_of(make_job(), days=41)]
+
+    pruned()
+
+    left_runs = ScheduleRun.objects.in_bulk()
+    assert left_runs.keys() == {run.id for run in kept}
+    assert not left_runs.keys() & {run.id for run in gone}
+
+
+def test_runs_are_deleted_in_batches_whatever_their_schedule():
+    for number in range(7):
+        ScheduleRun.objects.create(
+            schedule_name=f"s{number % 3}",
+            logical_time=timezone.now() - (401 + number) * DAY,
+            outcome="skipped",
+            created_at=timezone.now(),
+        )
+    rests = []
+
+    count = runs.prune(lambda seconds: rests.append(seconds) or True, batch=3)
+
+    assert (count, len(rests)) == (7, 2)
+    assert not ScheduleRun.objects.exists()
+
+
+def test_runs_that_are_kept_for_ever_are(settings):
+    settings.JOBS = settings.JOBS | {"RETENTION_RUNS": timedelta.max}
+    run_of(days=9_999)
+
+    assert runs.prune(lambda _: True) == 0
+
+
 def test_a_pass_reads_what_there_is_once_and_deletes_in_batches(django_assert_num_queries):
     for _ in range(25):
         make_attempt(ended(8))
@@ -133,7 +225,7 @@ def test_a_pass_reads_what_there_is_once_and_deletes_in_batches(django_assert_nu
         rests.append(JobStatus.objects.count())
         return True
 
-    # Which classes and statuses; 10, 10, 5 completed; 3 failed; workers. And four counts here.
+    # Which classes and statuses; 10, 10, 5 completed; 3 failed; workers; runs. Four counts here.
     with django_assert_num_queries(1 + 3 + 1 + 1 + 4):
         assert prune.prune(rest, batch=10) == 28
 
@@ -142,7 +234,7 @@ def test_a_pass_reads_what_there_is_once_and_deletes_in_batches(django_assert_nu
 
 
 def test_a_no_ends_the_pass_and_the_next_one_goes_on():
-    for _ in range(10):
+    for _ in range(11):
         ended(8)
 
     assert prune.prune(lambda _: False, batch=4) == 4

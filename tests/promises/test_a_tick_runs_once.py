@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import pairwise
 
+import psutil
 import pytest
 from django.db import connection, transaction
 
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron
+from jobs.schedules import cron, sync, ticking
 from jobs.schedules.rules import rule_of
-from tests import wait
-from tests.schedulers import Schedulers
+from tests import doom, wait
+from tests.clock import Clock
+from tests.schedulers import Scheduler, Schedulers
 
 pytestmark = [pytest.mark.process]
 
@@ -129,3 +133,72 @@ def test_of_the_moments_that_nobody_was_there_for_the_newest_is_made(
     made = [job.logical_time for job in jobs_of(NIGHTLY)]
     assert made, "what was missed is forgotten"
     assert made == moments[-1:], "not the newest alone"
+
+
+# Each second is made, late ones too: in what they leave a hole would be seen.
+EACH_SECOND = {
+    "each-second": {"job": "Echo", "every": "1s", "overlap": "allow", "catch_up": "1h"},
+}
+
+
+def assert_no_moment_is_missing(name: str = "each-second") -> None:
+    moments = [job.logical_time for job in jobs_of(name)]
+    assert len(moments) == len(set(moments)), "a moment was made twice"
+    seconds = (moments[-1] - moments[0]).total_seconds()
+    assert len(moments) == seconds + 1, "a moment was passed over"
+    assert_each_moment_has_one_job(name)
+
+
+def has_died(scheduler: Scheduler) -> bool:
+    return scheduler.process.poll() == -signal.SIGKILL
+
+
+def test_a_kill_between_any_two_statements_of_a_tick_leaves_nothing_half_done(
+    schedulers: Schedulers,
+) -> None:
+    doomed = [
+        schedulers.start_with(EACH_SECOND, waits=False, doomed=f"SIGKILL:{point}")
+        for point in doom.POINTS
+    ]
+    for point, scheduler in zip(doom.POINTS, doomed, strict=True):
+        wait.until(f"the one that dies at {point}", lambda scheduler=scheduler: has_died(scheduler))
+
+    survivor = schedulers.start_with(EACH_SECOND)
+    before = len(jobs_of("each-second"))
+    wait.until("new moments", lambda: len(jobs_of("each-second")) > before + 2)
+    survivor.kill()
+    assert_no_moment_is_missing()
+
+
+def test_what_a_scheduler_that_is_stopped_in_the_middle_of_a_tick_holds_another_makes(
+    schedulers: Schedulers,
+) -> None:
+    stopped = schedulers.start_with(EACH_SECOND, doomed="SIGSTOP:5")
+    wait.until("it stops", lambda: psutil.Process(stopped.process.pid).status() == "stopped")
+    before = len(jobs_of("each-second"))
+    other = schedulers.start_with(EACH_SECOND)
+
+    wait.until("moments of the other", lambda: len(jobs_of("each-second")) > before + 2)
+    stopped.process.send_signal(signal.SIGCONT)  # it wakes up in what it believes is its tick
+    other.kill()
+    made_by_both = len(jobs_of("each-second"))
+    wait.until("moments of the first", lambda: len(jobs_of("each-second")) > made_by_both + 2)
+    stopped.kill()
+
+    assert_no_moment_is_missing()
+
+
+def test_a_clock_that_is_set_back_and_forth_makes_each_moment_once(clock: Clock, settings) -> None:
+    settings.JOB_SCHEDULES = {
+        "hourly": {"job": "Echo", "cron": "0 * * * *", "overlap": "allow", "catch_up": "365d"}
+    }
+    sync.sync()
+    for hours in (3, -2, 30, -31, 1, 40):
+        clock.advance(timedelta(hours=hours))
+        ticking.make_due(lambda: False)
+
+    moments = [job.logical_time for job in jobs_of("hourly")]
+    hours = {later - earlier for earlier, later in pairwise(moments)}
+    assert hours == {timedelta(hours=1)}, "a moment was passed over"
+    assert len(moments) == 41
+    assert_each_moment_has_one_job("hourly")

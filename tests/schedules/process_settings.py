@@ -25,6 +25,7 @@ JOB_SCHEDULES = {
         "job": "Secretive",
         "cron": "0 2 * * *",
         "timezone": "Europe/Berlin",
+        "overlap": "allow",
         "params": {"user": "ann", "password": "hunter22"},
         "queue": "low",
     },
