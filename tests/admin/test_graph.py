@@ -50,7 +50,7 @@ def test_layers_lead_from_left_to_right(redis):
 
     found = boxes(jobs)
 
-    assert [int(box["x"]) for box in found] == [6, 252, 252, 498, 744]
+    assert [int(box["x"]) for box in found] == [6, 220, 220, 434, 648]
     assert len({(box["x"], box["y"]) for box in found}) == 5, "no box lies on another"
 
 
@@ -77,4 +77,35 @@ def test_a_page_refreshes_while_any_of_them_lives(viewer, redis):
 def test_a_long_name_is_cut_in_its_box(redis):
     jobs = workflow({"x" * 60: Echo.step(), "y": Echo.step().after("x" * 60)}).dispatch()
 
-    assert boxes(jobs)[0]["name"] == "x" * 23 + "…"
+    assert boxes(jobs)[0]["name"] == "x" * 20 + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def test_a_line_that_passes_a_layer_crosses_no_box(redis):
+    jobs = workflow(
+        a=Echo.step(), b=Echo.step().after("a"), c=Echo.step().after("b", "a")
+    ).dispatch()
+
+    drawn = graph.drawing(branch.around(jobs[0].id), jobs[0].id)
+
+    [middle] = [box for box in drawn["boxes"] if box["name"] == "b"]
+    [long] = [line["path"] for line in drawn["lines"] if " H " in line["path"]]
+    level = int(re.search(r"(\d+) H ", long)[1])
+    assert not int(middle["y"]) <= level <= int(middle["y"]) + graph.BOX_HEIGHT
+
+
+def test_a_dense_graph_has_straight_lines(redis):
+    layers = [[Echo.step() for _ in range(20)] for _ in range(5)]
+    jobs = workflow(
+        {
+            f"s{depth}-{number}": step.after(
+                *(f"s{above}-{other}" for above in range(depth) for other in range(20))
+            )
+            for depth, layer in enumerate(layers)
+            for number, step in enumerate(layer)
+        }
+    ).dispatch()
+
+    drawn = graph.drawing(branch.around(jobs[0].id), jobs[0].id)
+
+    assert len(drawn["lines"]) == 4_000
+    assert not any(" H " in line["path"] for line in drawn["lines"])

@@ -3,6 +3,14 @@
   "use strict";
   const box = document.getElementById("job-live");
   const note = document.getElementById("job-live-note");
+
+  // Of a wide workflow the part around this job.
+  const here = box && box.querySelector(".job-node-here");
+  if (here) {
+    const panel = here.closest(".job-scroll");
+    panel.scrollLeft += here.getBoundingClientRect().left - panel.getBoundingClientRect().left -
+      panel.clientWidth / 2;
+  }
   if (!box || !("living" in box.dataset)) return;
 
   const QUICK_MS = 1000, SLOW_MS = 5000, QUICK_ROUNDS = 120;
@@ -13,9 +21,16 @@
     return new Set([...box.querySelectorAll("details[id][open]")].map((element) => element.id));
   }
 
+  function scrolled() {
+    return [...box.querySelectorAll(".job-scroll")].map((element) => element.scrollLeft);
+  }
+
   function show(html) {
-    const open = openDetails();
+    const open = openDetails(), lefts = scrolled();
     box.innerHTML = html;
+    box.querySelectorAll(".job-scroll").forEach((element, number) => {
+      element.scrollLeft = lefts[number] || 0;
+    });
     for (const id of open) {
       const element = document.getElementById(id);
       if (element) element.open = true;
