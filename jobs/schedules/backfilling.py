@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -51,17 +52,19 @@ def advance(backfill_id: int) -> None:
 
 
 def fail(backfill_id: int, error: Exception) -> None:
-    """Stop a backfill that can't go on, for a reason that nobody foresaw. Opens its transaction."""
+    """Stop a backfill that can't go on, for a reason that nobody foresaw. Opens its transaction.
+
+    The log has the traceback, without the values of redacted params, as the row's reason is.
+    """
     with transaction.atomic():
         backfill = _claimed(backfill_id)
         if backfill is None:
             return
         schedule = Schedule.objects.filter(name=backfill.schedule_name).first()
-        text = f"{type(error).__name__}: {error}"
-        _stop(
-            backfill,
-            text if schedule is None else json_values.scrubbed(text, requests.secrets(schedule)),
-        )
+        secrets = [] if schedule is None else requests.secrets(schedule)
+        story = "".join(traceback.format_exception(error))
+        logger.error("Backfill %d: %s", backfill_id, json_values.scrubbed(story, secrets))
+        _stop(backfill, json_values.scrubbed(f"{type(error).__name__}: {error}", secrets))
 
 
 def _step(backfill_id: int) -> bool:

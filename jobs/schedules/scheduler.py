@@ -114,8 +114,7 @@ class Scheduler(RqScheduler):
             except Exception as error:
                 if is_postgresql_away(error):
                     raise
-                logger.exception("Backfill %d can't go on", backfill_id)
-                backfilling.fail(backfill_id, error)
+                backfilling.fail(backfill_id, error)  # recorded; the other backfills go on
 
     # --- What the dashboard lists ---
 

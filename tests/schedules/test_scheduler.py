@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import JobStatus, Lease, Schedule, ScheduleRun
-from jobs.schedules import sync, tick
+from jobs.schedules import backfill, sync, tick
+from jobs.schedules.backfill import Wanted
 from jobs.statuses import Status
 from tests import wait
 from tests.make import make_job
@@ -246,6 +247,65 @@ def test_a_tick_under_which_the_database_crashed_is_made_when_it_is_back(
     scheduler.run(burst=True)
 
     assert [run.outcome for run in made("daily")][-1] == "dispatched"
+
+
+@pytest.fixture
+def nightly(settings):
+    """Return a function that wants two nights of the schedules of these job classes made."""
+
+    def want(**params_by_job):
+        settings.JOB_SCHEDULES = {
+            job: {"job": job, "cron": "0 2 * * *", "params": params}
+            for job, params in params_by_job.items()
+        }
+        sync.sync()
+        to_at = timezone.now() - timedelta(days=30)
+        return [
+            backfill.start(
+                Wanted(schedule_name=job, from_at=to_at - timedelta(days=2), to_at=to_at), by="ann"
+            )
+            for job in params_by_job
+        ]
+
+    return want
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_backfill_that_cannot_go_on_says_why_and_stops_no_other(nightly, caplog):
+    breaks, works = nightly(BreakAtDispatch={"secret": "hunter22"}, Echo={})
+    scheduler = django_rq.get_scheduler("default")
+
+    scheduler.run(burst=True)
+    scheduler.run(burst=True)  # on a busy machine a round has time for one of them
+
+    breaks.refresh_from_db()
+    works.refresh_from_db()
+    assert (breaks.status, breaks.made, breaks.cursor) == ("stopped", 0, None)
+    assert breaks.reason.startswith("RuntimeError")
+    assert "hunter22" not in breaks.reason
+    assert "Traceback" in caplog.text
+    assert "hunter22" not in caplog.text
+    assert (works.status, works.made) == ("running", 2)
+    assert made("BreakAtDispatch") == []
+    assert len(made("Echo")) == 2
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_backfill_under_which_the_database_crashed_goes_on_when_it_is_back(
+    nightly, own_postgres: OwnPostgres
+):
+    (wish,) = nightly(LoseDatabase={})
+    LoseDatabase.crash.append(lambda: own_postgres.restart(immediate=True))
+    scheduler = django_rq.get_scheduler("default")
+
+    scheduler.run(burst=True)
+    wish.refresh_from_db()
+    assert (wish.status, wish.made) == ("running", 0), "a crash stopped it"
+    scheduler.run(burst=True)
+
+    wish.refresh_from_db()
+    assert wish.made == 2
+    assert [run.outcome for run in made("LoseDatabase")] == ["dispatched"] * 2
 
 
 def test_what_nothing_would_run_is_refused(redis):
