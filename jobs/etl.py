@@ -16,6 +16,7 @@ from jobs.errors import InvalidCheckpoint, InvalidDeclaration, TooManyRejected
 from jobs.lifecycle import checkpoint, rejected
 from jobs.lifecycle.checkpoint import Checkpoint, Counts
 from jobs.lifecycle.rejected import Rejected, RejectedRow
+from jobs.runner import ending
 from jobs.values import value
 
 # A batch of a slow source is loaded when it is so old, however few rows it has.
@@ -232,6 +233,7 @@ class EtlJob(BaseJob):
             "rows_rejected": counts.rows_rejected,
             **more,
         }
+        ending.completed(result)  # raises: what can't be a result isn't recorded as one
         self._record(result)
         return result
 

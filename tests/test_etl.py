@@ -12,6 +12,8 @@ from jobs import registry
 from jobs.errors import (
     InvalidCheckpoint,
     InvalidDeclaration,
+    InvalidResult,
+    ResultTooLarge,
     StaleAttempt,
     TooManyRejected,
 )
@@ -368,6 +370,19 @@ def test_an_error_in_finish_leaves_the_batches_and_records_no_end(make: Any) -> 
 
     checkpoint = JobCheckpoint.objects.get(job=job)
     assert (checkpoint.position, checkpoint.result) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [(date(2026, 12, 1), InvalidResult), ("x" * 1_100_000, ResultTooLarge)],
+)
+def test_what_cant_be_a_result_is_not_recorded_as_one(make: Any, more: Any, error: Any) -> None:
+    job = started(make([1, 2], finish=lambda self, counts: {"more": more}))
+
+    with pytest.raises(error):
+        run(job)
+
+    assert JobCheckpoint.objects.get(job=job).result is None
 
 
 def test_a_row_without_a_position_is_refused_before_anything_stays(make: Any) -> None:
