@@ -14,7 +14,7 @@ class Seldom:
 
     Args:
         log: Where to say it.
-        text: With one %s for the error.
+        text: With one %s for the error, or for whatever is to be told of it.
         monotonic: The clock, in seconds.
     """
 
@@ -27,7 +27,7 @@ class Seldom:
         self._said_at: float | None = None
         self._unsaid = 0
 
-    def warn(self, error: Exception) -> None:
+    def warn(self, error: object) -> None:
         """Say it, or count it."""
         now = self._monotonic()
         if self._said_at is not None and now - self._said_at < SAY_SECONDS:

@@ -35,6 +35,7 @@ class Entries:
         self._is_born = False
         # When the rows were written of which a description stands in Redis, as far as we know.
         self._described: dict[str, datetime] = {}
+        self._unshown: set[str] = set()  # of these: what can't be described, until it is changed
 
     def show(self) -> None:
         """Say the scheduler's alive and write what is missing or has changed.
@@ -49,6 +50,10 @@ class Entries:
             for name, written_at, next_at in Schedule.objects.filter(
                 enabled=True, next_at__isnull=False
             ).values_list("name", "synced_at", "next_at")
+        }
+        # Another scheduler may have taken the entry of one that was disabled for a while.
+        self._described = {
+            entry_id: at for entry_id, at in self._described.items() if entry_id in rows
         }
         was_flushed, scores, gone = self._look(rows)
         if was_flushed:
@@ -74,7 +79,8 @@ class Entries:
 
     def _look(self, rows: Iterable[str]) -> tuple[bool, dict[str, float], set[str]]:
         """Return whether Redis lost all, the entries' times, and which we wrote are gone."""
-        scheduler, known = self._scheduler, [each for each in rows if each in self._described]
+        scheduler = self._scheduler
+        known = [each for each in rows if each in self._described and each not in self._unshown]
         with scheduler.connection.pipeline(transaction=False) as pipeline:
             pipeline.expire(scheduler.key, _LIFE_SECONDS)
             pipeline.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
@@ -121,6 +127,7 @@ class Entries:
     def _describe(self, entry_ids: Sequence[str], rows: Mapping[str, tuple[datetime, int]]) -> None:
         for some in _chunks(entry_ids):
             names = [entry_id.removeprefix(PREFIX) for entry_id in some]
+            self._unshown.difference_update(some)
             with self._scheduler.connection.pipeline(transaction=False) as pipeline:
                 for entry in self._entries(Schedule.objects.filter(name__in=names)):
                     entry.save(pipeline=pipeline)
@@ -133,6 +140,7 @@ class Entries:
                 yield self._entry(row)
             except Exception:  # one that can't be described hides no other
                 logger.exception("Schedule %s: the dashboard can't show it", row.name)
+                self._unshown.add(f"{PREFIX}{row.name}")
 
     def _entry(self, row: Schedule) -> Job:
         scheduler = self._scheduler
@@ -169,8 +177,6 @@ class Entries:
                 pipeline.zrem(self._scheduler.scheduled_jobs_key, *gone)
                 pipeline.delete(*(self._key(entry_id) for entry_id in gone))
             pipeline.execute()
-        for entry_id in gone:
-            self._described.pop(entry_id, None)
 
 
 def _shown_params(row: Schedule) -> dict[str, Any]:

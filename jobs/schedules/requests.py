@@ -47,7 +47,6 @@ def of_moment(
     else:
         found = _steps(schedule, moment)
         roots = {request.job_id for request in found if not request.depends_on}
-    create.check(*(replace(request, depends_on=()) for request in found))
     return tuple(
         replace(
             request,
@@ -57,7 +56,7 @@ def of_moment(
         )
         if request.job_id in roots
         else request
-        for request in found
+        for request in map(create.checked, found)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ BATCH = 100  # schedules of one transaction
 # What a process that is stopped in the middle of a tick holds, others can't make: PostgreSQL ends
 # its transaction, in time for them to make it.
 _HANGS_MILLISECONDS = 5_000
+_SILENCE_SECONDS = 1.0
 # So long one tick waits for the row of a job that it is to cancel; then it comes again.
 _LOCK_MILLISECONDS = 200
 
@@ -159,7 +161,9 @@ def _handle(found: Sequence[Schedule]) -> Made:
     drafts: list[Draft] = []
     moved: dict[str, datetime | None] = {}
     apart = []
+    spoken_at = time.monotonic()
     for schedule in found:
+        spoken_at = _show_life(spoken_at)
         plan = missed.plan(_facts(schedule, now), limit=limit)
         deed = _deed(schedule, plan.moments, lanes[schedule.name])
         if deed.cancels:
@@ -170,6 +174,18 @@ def _handle(found: Sequence[Schedule]) -> Made:
     making.make_many(drafts)
     _move(moved)
     return Made(count=len(moved), apart=tuple(apart))
+
+
+def _show_life(since: float) -> float:
+    """Have PostgreSQL hear of this transaction, if it hasn't for a while; return when it last did.
+
+    The checks of a job's params are its author's, and those of a hundred may take some time: that
+    is not to be taken for a process that is stopped.
+    """
+    if time.monotonic() - since < _SILENCE_SECONDS:
+        return since
+    clock.read()
+    return time.monotonic()
 
 
 def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from jobs.processes.outage import is_postgresql_away
+from jobs.broker.seldom import Seldom
+from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.schedules import tick
 
 logger = logging.getLogger("jobs.schedules")
 
 # lock_not_available
 _HELD = "55P03"
+# It comes again many times a second.
+_held = Seldom(logger, "A schedule needs a row that is held, it stays due: %s")
 
 
 def make_due(is_stopping: Callable[[], bool]) -> None:
@@ -47,7 +50,7 @@ def _made_one(name: str) -> bool:
         return tick.run(name) is not None
     except Exception as error:
         if getattr(error.__cause__, "pgcode", None) == _HELD:
-            logger.warning("Schedule %s: a row that it needs is held: trying again soon", name)
+            _held.warn(f"{name} ({first_line(error)})")
             return False
         if is_postgresql_away(error):
             raise  # not this schedule's fault: it stays due

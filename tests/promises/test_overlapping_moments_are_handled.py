@@ -45,7 +45,7 @@ def lived(schedulers: Schedulers, workers: Workers, overlap: str, *, seconds: fl
     scheduler = schedulers.start_with(entries)
     wait.until("its moments", lambda: len(runs_of(overlap)) >= MOMENTS)
     scheduler.kill()
-    wait.until("the end of its jobs", lambda: all_have_ended(overlap))
+    wait.until("the end of its jobs", lambda: all_have_ended(overlap), limit_seconds=60)
     moments = [run.logical_time for run in runs_of(overlap)]
     assert len(moments) == (moments[-1] - moments[0]).total_seconds() + 1, "a hole"
 
@@ -81,7 +81,7 @@ def test_queue_has_one_wait(schedulers: Schedulers, workers: Workers) -> None:
 
 
 def test_queue_all_runs_each_in_order(schedulers: Schedulers, workers: Workers) -> None:
-    lived(schedulers, workers, "queue_all", seconds=1.2)
+    lived(schedulers, workers, "queue_all", seconds=2.2)
 
     assert not run_side_by_side("queue_all"), "two ran at once"
     assert set(outcomes_of("queue_all")) == {"dispatched"}
@@ -99,7 +99,7 @@ def test_allow_runs_them_side_by_side(schedulers: Schedulers, workers: Workers) 
 def test_cancel_running_has_the_newest_take_the_others_place(
     schedulers: Schedulers, workers: Workers
 ) -> None:
-    lived(schedulers, workers, "cancel_running", seconds=4)
+    lived(schedulers, workers, "cancel_running", seconds=2)
 
     assert not run_side_by_side("cancel_running"), "two ran at once"
     jobs = list(JobStatus.objects.filter(schedule="cancel_running").order_by("logical_time"))

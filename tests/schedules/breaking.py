@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,6 +31,16 @@ class LoseDatabase(BaseJob):
     def __post_init__(self) -> None:
         if self.crash:
             self.crash.pop()()
+
+    def _perform(self) -> Any:
+        return None
+
+
+class CheckSlowly(BaseJob):
+    """Take some time to have its params checked, as one does that asks somebody else."""
+
+    def __post_init__(self) -> None:
+        time.sleep(0.1)
 
     def _perform(self) -> Any:
         return None

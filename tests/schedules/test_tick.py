@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleRun
 from jobs.schedules import sync, tick
+from tests.schedules.breaking import BreakAtDispatch
 
 pytestmark = pytest.mark.django_db
 
@@ -119,3 +120,86 @@ def test_a_schedule_without_a_queue_uses_the_job_classs_own(due):
     tick.run("minutely")
 
     assert JobStatus.objects.get().queue == "default"
+
+
+def test_many_are_made_by_few_statements(django_assert_num_queries):
+    moment = timezone.now().replace(microsecond=0)
+    for number in range(150):
+        Schedule.objects.create(
+            name=f"s{number:03}",
+            job_class="Echo",
+            every=timedelta(minutes=1),
+            overlap="skip" if number % 2 else "allow",
+            next_at=moment,
+            synced_at=moment,
+        )
+
+    # Begin, limit, claim, clock, who lives; runs, jobs, the link between them, moving on; commit.
+    with django_assert_num_queries(10):
+        first = tick.batch()
+    second, third = tick.batch(), tick.batch()
+
+    assert (first.count, second.count, third.count) == (100, 50, 0)
+    assert JobStatus.objects.count() == ScheduleRun.objects.exclude(job=None).count() == 150
+    assert {row.next_at for row in Schedule.objects.all()} == {
+        Schedule.objects.earliest("next_at").next_at
+    }
+
+
+def test_jitter_makes_a_job_due_later_and_always_by_the_same_part(due):
+    entry = MINUTELY | {"jitter": "30s"}
+    moment = due(entry)
+    tick.run("minutely")
+    first = JobStatus.objects.get().due_at
+    JobStatus.objects.all().delete()
+    ScheduleRun.objects.all().delete()
+    Schedule.objects.update(next_at=moment)
+
+    tick.run("minutely")
+
+    wanted = JobStatus.objects.get().due_at
+    # What is due already when its row is made is due by then.
+    by = tick._jittered(Schedule.objects.get(), moment) - moment
+    assert timedelta(0) < by < timedelta(seconds=30)
+    assert max(first, moment + by) == first
+    assert max(wanted, moment + by) == wanted
+
+
+def test_jitter_is_spread_over_schedules_and_moments():
+    day = timedelta(days=1)
+    base = timezone.now()
+    names = [Schedule(name=f"s{number}", jitter=timedelta(seconds=60)) for number in range(40)]
+
+    delays = {
+        (tick._jittered(row, base + number * day) - base - number * day).total_seconds()
+        for row in names
+        for number in range(5)
+    }
+
+    assert len(delays) == 200
+    assert min(delays) >= 0
+    assert max(delays) < 60
+    assert 25 < sum(delays) / len(delays) < 35
+
+
+def test_settle_handles_all_that_is_due_in_the_callers_transaction(due):
+    moment = due(MINUTELY | {"catch_up": "1h", "overlap": "allow"}, ago=timedelta(minutes=20))
+    row = Schedule.objects.get()
+
+    tick.settle(row)
+
+    made = list(JobStatus.objects.order_by("logical_time").values_list("logical_time", flat=True))
+    assert made[0] == moment
+    assert len(made) >= 20
+    assert row.next_at == Schedule.objects.get().next_at > timezone.now()
+
+
+def test_settle_records_what_nobody_foresaw(due):
+    due(MINUTELY | {"job": BreakAtDispatch.spec.name, "params": {"secret": "hunter22"}})
+
+    tick.settle(Schedule.objects.get())
+
+    run = ScheduleRun.objects.latest("logical_time")
+    assert (run.outcome, run.job) == ("refused", None)
+    assert "RuntimeError" in run.reason
+    assert "hunter22" not in run.reason
