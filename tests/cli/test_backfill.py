@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings as site
@@ -120,6 +121,29 @@ def test_a_dry_run_counts_and_makes_nothing(nightly):
     assert found["counts"] == {"missing": 6, "living": 0, "failed": 1, "completed": 0}
     assert found["first"]["failed"] == ["2026-11-02T07:00:00Z"]
     assert Backfill.objects.count() == 0
+
+
+def test_the_docs_show_what_a_dry_run_prints():
+    Schedule.objects.create(
+        name="nightly-import",
+        job_class="Echo",
+        crons=["0 2 * * *"],
+        timezone="Europe/Berlin",
+        synced_at=timezone.now(),
+    )
+    for day, status in ((3, Status.FAILED), (7, Status.COMPLETED)):
+        moment = datetime(2026, 11, day, 1, tzinfo=UTC)
+        ScheduleRun.objects.create(
+            schedule_name="nightly-import",
+            logical_time=moment,
+            outcome="dispatched",
+            job=make_job(status=status, schedule="nightly-import", logical_time=moment),
+            created_at=moment,
+        )
+
+    _, text = run("backfill", "nightly-import", *WEEK, "--dry-run")
+
+    assert text in Path(site.BASE_DIR, "docs", "schedules.md").read_text()
 
 
 @pytest.mark.parametrize(
