@@ -12,9 +12,10 @@ from django.db import IntegrityError, transaction
 from django.db.models.expressions import RawSQL
 
 from jobs.errors import InvalidBackfill, UnknownBackfill, UnknownSchedule, WrongBackfillStatus
-from jobs.models import Backfill, Schedule, ScheduleChange, clock
-from jobs.schedules import cron, standings, walk
+from jobs.models import Backfill, Schedule, clock
+from jobs.schedules import cron, history, standings, walk
 from jobs.schedules.cron import Rule
+from jobs.schedules.history import Hand
 from jobs.schedules.rules import rule_of
 from jobs.schedules.standings import Standing
 
@@ -223,11 +224,6 @@ def _runs_already(schedule_name: str) -> WrongBackfillStatus:
 
 
 def _remember(backfill: Backfill, verb: str, by: str) -> None:
-    ScheduleChange.objects.create(
-        schedule_name=backfill.schedule_name,
-        at=RawSQL(clock.NOW, ()),
-        by=by[:_MAX_BY],
-        verb=verb,
-        note=f"backfill {backfill.pk}: {backfill.from_at.isoformat()} to "
-        f"{backfill.to_at.isoformat()}, {backfill.only}",
-    )
+    span = f"{backfill.from_at.isoformat()} to {backfill.to_at.isoformat()}, {backfill.only}"
+    hand = Hand(by=by, at=clock.read(), note=f"backfill {backfill.pk}: {span}")
+    history.record(backfill.schedule_name, verb, hand)

@@ -117,7 +117,9 @@ def _moment(run_id: int, outcome: str, reason: str, kept: str, *counts: Any) -> 
 def _standing(outcome: str, kept: str, *, jobs: int, alive: int, failed: int) -> Standing:
     if alive:
         return Standing.LIVING
-    if failed or kept in {Status.FAILED, Status.CANCELLED}:
+    # Of a workflow of which some jobs are pruned those that are left decide: only they can be
+    # repeated.
+    if failed or (not jobs and kept in {Status.FAILED, Status.CANCELLED}):
         return Standing.FAILED
     if jobs or kept or outcome == ScheduleRun.Outcome.DISPATCHED:
         # A run whose job was pruned before runs kept its status counts as done: it isn't done

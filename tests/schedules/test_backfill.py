@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.base import workflow
 from jobs.errors import InvalidBackfill, UnknownBackfill, UnknownSchedule, WrongBackfillStatus
 from jobs.lifecycle import control
+from jobs.maintenance import prune
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleChange, ScheduleRun
 from jobs.schedules import backfill, backfilling, walk
 from jobs.schedules.backfill import Only, Wanted
@@ -354,6 +355,21 @@ def test_a_pruned_job_s_moment_is_made_anew_by_what_its_run_kept(daily, kept, on
     assert ScheduleRun.objects.count() == 1
 
 
+def test_a_failed_job_that_was_pruned_is_made_anew(daily):
+    make_run(FIRST, status=Status.FAILED)
+    make_run(FIRST + DAY, status=Status.COMPLETED)
+    JobStatus.objects.update(finished_at=timezone.now() - timedelta(days=100))
+    for lane in prune.lanes(prune.Selection()):
+        list(prune.batches(lane))
+    assert JobStatus.objects.count() == 0
+    wish = started(2, only=Only.FAILED)
+
+    advance_to_the_end(wish)
+
+    assert made() == days(0)
+    assert (wish.made, wish.passed) == (1, 1)
+
+
 def test_a_job_that_a_person_retried_meanwhile_is_left_to_them(daily, monkeypatch):
     run = make_run(FIRST, status=Status.FAILED)
     wish = started(1, only=Only.FAILED)
@@ -435,6 +451,19 @@ def test_of_a_workflow_that_failed_only_the_failed_branch_is_repeated(daily):
     assert living() == [summed]
     loaded.refresh_from_db()
     assert loaded.status == "completed"
+
+
+def test_a_workflow_of_which_the_failed_job_is_pruned_is_done_as_far_as_it_is_there(daily):
+    loaded, summed = make_workflow(FIRST, status=Status.COMPLETED)
+    loaded.delete()
+    ScheduleRun.objects.update(kept_status="failed")
+    wish = started(1, only=Only.FAILED)
+
+    advance_to_the_end(wish)
+
+    assert (wish.status, wish.made, wish.passed) == ("completed", 0, 1)
+    summed.refresh_from_db()
+    assert summed.attempt == 0
 
 
 # --- Start, stop, resume ---
