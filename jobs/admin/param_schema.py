@@ -74,13 +74,17 @@ class Param:
 
 
 def params_of(schema: Mapping[str, Any]) -> list[Param]:
-    """Return the params of an object's JSON schema, in its order."""
+    """Return the params of an object's JSON schema: the required first, else in its order.
+
+    Those of a base class, which nobody must fill in, come before a class's own in the schema.
+    """
     required = set(schema.get("required", ()))
     definitions = schema.get("$defs", {})
-    return [
+    found = [
         _param(name, _resolved(part, definitions), is_required=name in required)
         for name, part in schema.get("properties", {}).items()
     ]
+    return sorted(found, key=lambda param: not param.is_required)
 
 
 def _param(name: str, schema: Mapping[str, Any], *, is_required: bool) -> Param:

@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from jobs.insights import how_far
+
 DASH = SafeString("\N{EN DASH}")
 NOTHING = SafeString("")
 _OPEN = SafeString(" open")
@@ -105,7 +107,7 @@ def progress(value: Mapping[str, Any] | None) -> SafeString:
         numbers = f"{min(100, int(done * 100 / total))} %  ({done:,} of {total:,})"
     else:
         bar = _UNKNOWN_TOTAL
-        numbers = f"{done:,}"
+        numbers = "" if how_far.repeats(f"{done:,}", message) else f"{done:,}"
     return format_html(
         '{}<span class="job-progress-text">{} <span class="quiet">{}</span></span>',
         bar,

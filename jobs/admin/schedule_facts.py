@@ -13,6 +13,7 @@ from jobs.admin import render, schedule_texts
 from jobs.insights import schedule_words, schedules
 from jobs.models import Schedule
 from jobs.schedules import spans
+from jobs.workflows import declared
 
 
 def state_badge(schedule: Schedule) -> SafeString:
@@ -33,10 +34,10 @@ def pause_line(schedule: Schedule, now: datetime) -> SafeString:
 
 
 def what_runs(schedule: Schedule) -> str:
-    """Return the job class, or the steps of a workflow."""
+    """Return the job class, or a workflow's steps: "a, b → sum" where a and b run side by side."""
     if schedule.steps is None:
         return schedule.job_class
-    return " \N{RIGHTWARDS ARROW} ".join(schedule.steps)
+    return " \N{RIGHTWARDS ARROW} ".join(map(", ".join, declared.levels(schedule.steps)))
 
 
 def queue_of(schedule: Schedule) -> str:

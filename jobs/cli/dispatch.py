@@ -14,11 +14,10 @@ from typing import Any
 from jobs import registry
 from jobs.cli import describe
 from jobs.cli.command import BAD, OK, Output, Subcommand, duration, unusable
-from jobs.cli.list import progress
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError
-from jobs.insights import search
+from jobs.insights import how_far, search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
@@ -125,7 +124,8 @@ def _ended(job: JobStatus, deadline: float, out: Output) -> JobStatus:
         if now is None:
             raise unusable(f"Job {job.id} is gone.")
         job = now
-        line = f"{job.status} {progress(job) if job.status == Status.STARTED else ''}".rstrip()
+        how = how_far.said(job.progress) if job.status == Status.STARTED else ""
+        line = f"{job.status} {how}".rstrip()
         if line != said:
             out.say(f"  {line}")
             said = line

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.cli import describe
 from jobs.cli.command import OK, Output, Subcommand, unusable
-from jobs.insights import search
+from jobs.insights import how_far, search
 from jobs.models import JobStatus
 from jobs.statuses import Status
 
@@ -72,18 +72,8 @@ def _row(job: JobStatus) -> tuple[object, ...]:
 
 def _note(job: JobStatus) -> str:
     if job.status == Status.STARTED:
-        return progress(job)
+        return how_far.said(job.progress)
     return job.error if len(job.error) <= _MAX_ERROR else f"{job.error[:_MAX_ERROR]}..."
-
-
-def progress(job: JobStatus) -> str:
-    """Return how far a job says it is: "1,200 of 28,000, loading"; empty if it says nothing."""
-    if not job.progress:
-        return ""
-    done, total = job.progress.get("done"), job.progress.get("total")
-    message = job.progress.get("message")
-    counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-    return f"{counted}, {message}" if message else counted
 
 
 SUBCOMMAND = Subcommand(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs.dev.output import Stream
+from jobs.insights import how_far
 
 FIRST_JOB = {
     "job": "ImportCsv",
@@ -93,11 +94,10 @@ def _describe(job: Mapping[str, Any]) -> str:
             return f"completed: {json.dumps(job['result'])}"
         case "failed" | "cancelled" as end, _:
             return f"{end}: {job.get('error')}"
-        case status, {"done": done, "total": total, "message": message}:
-            share = f"{done:,} of {total:,}" if total else f"{done:,}"
-            return f"{status}: {share} {message or ''}".rstrip()
-        case status, _:
+        case status, None:
             return f"{status}"
+        case status, progress:
+            return f"{status}: {how_far.said(progress)}"
 
 
 def _ask(url: str, token: str, body: Mapping[str, Any] | None = None) -> Any:

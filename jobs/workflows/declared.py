@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 from jobs import registry
@@ -26,6 +27,19 @@ def read(steps: Mapping[str, Any]) -> Workflow:
     for fault in shape_faults(steps):
         raise InvalidWorkflow(fault)
     return Workflow({name: _step(declared) for name, declared in steps.items()})
+
+
+def levels(steps: Mapping[str, Any]) -> list[list[str]]:
+    """Return the names of sound steps as they may run: those of a level side by side."""
+    sorter = TopologicalSorter(
+        {name: tuple(step.get("after") or ()) for name, step in steps.items()}
+    )
+    sorter.prepare()
+    found = []
+    while ready := sorter.get_ready():
+        found.append(sorted(ready, key=list(steps).index))
+        sorter.done(*ready)
+    return found
 
 
 def _step(declared: Mapping[str, Any]) -> Step:

@@ -97,6 +97,12 @@ def test_progress_without_a_total_has_no_percentage(total):
     assert "7" in html
 
 
+def test_a_number_that_the_message_begins_with_stands_once():
+    html = render.progress({"done": 2_613, "total": None, "message": "2,613 in, 0 out"})
+
+    assert html.count("2,613") == 1
+
+
 @pytest.mark.parametrize("value", [None, {}, {"done": "many"}])
 def test_no_progress_is_nothing(value):
     assert render.progress(value) == ""

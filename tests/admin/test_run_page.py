@@ -315,6 +315,13 @@ def test_who_may_not_view_jobs_gets_no_params_of_one(runner):
 # --- Kinds ---
 
 
+def test_what_must_be_filled_in_comes_first():
+    params = params_of(EveryField.spec.params.json_schema())
+
+    assert {param.name for param in params[:3]} == {"text", "count", "is_sure"}
+    assert not any(param.is_required for param in params[3:])
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "choices"),
     [

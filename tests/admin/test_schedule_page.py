@@ -31,6 +31,14 @@ def test_a_schedule_s_page_tells_what_it_is(boss):
         assert words in html
 
 
+FAN_IN = {
+    "tell": {"job": "Echo", "after": ["sum", "a"]},
+    "a": {"job": "Echo"},
+    "sum": {"job": "Echo", "after": ["a", "b"]},
+    "b": {"job": "Echo"},
+}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -42,7 +50,8 @@ def test_a_schedule_s_page_tells_what_it_is(boss):
         ({"enabled": False}, "It is off"),
         ({"job_class": "Gone"}, "No job class is named Gone"),
         ({"next_at": None}, "no moment to come"),
-        ({"job_class": "", "steps": {"a": {"job": "Echo"}, "b": {"job": "Echo"}}}, "a → b"),
+        ({"job_class": "", "steps": {"a": {"job": "Echo"}, "b": {"job": "Echo"}}}, "a, b"),
+        ({"job_class": "", "steps": FAN_IN}, "a, b → sum → tell"),
     ],
 )
 def test_every_kind_of_schedule_has_a_page(boss, fields, words):
