@@ -28,16 +28,24 @@ def branch_of(parent_ids: Sequence[UUID]) -> list[UUID]:
         The ids of the revived jobs. After the commit those that have another failed parent are
         cancelled again, because of that one.
     """
-    if not parent_ids:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(clock.NOW), [[str(job_id) for job_id in parent_ids]])
-        revived = [job_id for (job_id,) in cursor.fetchall()]
+    revived: list[UUID] = []
+    living = list(parent_ids)
+    while living:
+        # Again below what lives now: while one of these was being revived its dependents may have
+        # been cancelled, by somebody who held its row and whom the statement didn't see.
+        living = _revive(living)
+        revived += living
     if revived:
         for job_id in revived:
             logger.info("Job %s: revived", job_id, extra={"job_id": str(job_id)})
         transaction.on_commit(partial(_check, revived), robust=True)
     return revived
+
+
+def _revive(parent_ids: Sequence[UUID]) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(clock.NOW), [[str(job_id) for job_id in parent_ids]])
+        return [job_id for (job_id,) in cursor.fetchall()]
 
 
 def _check(job_ids: Sequence[UUID]) -> None:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
+from jobs.base import chain
 from jobs.broker import keys
 from jobs.dispatch import advance, outbox
 from jobs.errors import InvalidOption, UnknownParent, WorkerLost
@@ -410,6 +411,21 @@ def test_a_retried_parent_revives_its_branch(redis: Redis, worker: JobWorker) ->
     run(parent, worker=worker)
     run(child, worker=worker)
     assert now_of(grandchild) == "queued"
+
+
+def test_what_is_cancelled_while_its_branch_is_revived_is_revived_too(redis: Redis) -> None:
+    first, second, third, fourth = chain(*(Echo.step() for _ in range(4))).dispatch()
+    JobStatus.objects.filter(id=first.id).update(status="failed", finished_at=first.created_at)
+    advance._move(advance._DEPENDENTS, [first.id])
+    assert now_of(second) == "cancelled"
+
+    with transaction.atomic():
+        advance._move(advance._DEPENDENTS, [second.id])
+        retry = others.at_once(lambda: control.retry([first.id], by="ann"))
+        others.until_blocked()
+    retry.result(30)
+
+    assert [now_of(job) for job in (first, second, third, fourth)] == ["queued"] + 3 * ["waiting"]
 
 
 def test_it_may_be_cancelled_and_revived_again(redis: Redis, worker: JobWorker) -> None:
