@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -26,6 +26,8 @@ LEGEND = (
     ("started", "running"), ("queued", "waiting"), ("skipped", "skipped"), ("refused", "refused"),
     ("missing", "no run"), ("ahead", "to come"),
 )  # fmt: skip
+MAX_WIDE = 20  # columns; of more each is a few pixels wide
+_SOON = timedelta(minutes=1)
 _WITHOUT_JOB = {ScheduleRun.Outcome.SKIPPED, ScheduleRun.Outcome.REFUSED}
 
 
@@ -68,8 +70,15 @@ class Calendar:
             "has_failed": bool({"failed", "cancelled"} & set(grid.counts)),
             "missing_address": self._backfill_address(Only.MISSING),
             "failed_address": self._backfill_address(Only.FAILED),
-            "is_living": any(run.is_living for cell in grid.cells for run in cell.runs),
+            "is_narrow": len(grid.columns) > MAX_WIDE,
+            "is_living": self._is_living(),
         }
+
+    def _is_living(self) -> bool:
+        """Whether the calendar may look otherwise in a moment."""
+        cells = self.grid.cells
+        is_going_on = any(run.is_living for cell in cells for run in cell.runs)
+        return is_going_on or any(at - self.now < _SOON for cell in cells for at in cell.ahead)
 
     def shown(self, cell: Cell) -> Shown:
         """Return what a cell looks like, says and leads to."""
@@ -105,10 +114,9 @@ class Calendar:
         words = f"{self._when(missing)}: no run"
         if is_early:
             words += ", before its first"
-        many = str(len(missing)) if len(missing) > 1 else ""
         css = f"job-run job-run-missing{' job-run-early' if is_early else ''}"
         select = _span(missing) if self.may_select else ""
-        return Shown(css=css, title=words, text=text or many, select=select)
+        return Shown(css=css, title=words, text=text or self._count(missing), select=select)
 
     def _several(self, cell: Cell, text: str) -> Shown:
         counted = schedule_cells.counted(run.status for run in cell.runs)
@@ -117,13 +125,18 @@ class Calendar:
         return Shown(
             css=f"job-run job-run-{cell.status}{' job-run-holes' if cell.missing else ''}",
             title=f"{schedule_cells.clock_time(start, self.grid.zone)} and on: {counted}{gone}",
-            text=text or str(len(cell.runs)),
+            text=text or self._count(cell.runs),
             href=schedule_cells.runs_address(
                 self.schedule.name, logical_time__gte=start, logical_time__lt=end
             )
             if self.grid.view is View.DAY
             else f"?view={View.DAY}&until={cell.slot.day}",
         )
+
+    def _count(self, several: Sized) -> str:
+        """Return how many there are, where there is room for it."""
+        has_room = len(self.grid.columns) <= MAX_WIDE and len(several) > 1
+        return str(len(several)) if has_room else ""
 
     def _when(self, moments: list[datetime]) -> str:
         first = schedule_cells.clock_time(moments[0], self.grid.zone)

@@ -76,7 +76,7 @@ class EditViews(schedule_views.ScheduleView):
         data = request.POST if request.method == "POST" else None
         is_saving = data is not None and _CHOOSE not in data
         classes = [spec.name for spec in permissions.runnable(request.user)]
-        form = ScheduleForm(schedule, classes, data, initial=_asked(request))
+        form = ScheduleForm(schedule, classes, data, initial=_asked(request, classes))
         spec = _runnable(request, form["job"].value() or "")
         params = _params_form(spec, data if is_saving else None, schedule)
         if is_saving:
@@ -107,10 +107,10 @@ def _check_may_write(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def _asked(request: HttpRequest) -> dict[str, Any]:
-    """Return what an address fills in beforehand: the job class."""
+def _asked(request: HttpRequest, classes: list[str]) -> dict[str, Any]:
+    """Return what an address fills in beforehand: the job class, where it can be chosen."""
     job = request.GET.get("job")
-    return {} if job is None else {"job": job}
+    return {"job": job} if job in {WORKFLOW, *classes} else {}
 
 
 def _runnable(request: HttpRequest, job: str) -> JobSpec | None:

@@ -18,7 +18,7 @@ from jobs.schedules.cron import Rule
 from jobs.schedules.rules import rule_of
 
 MAX_RUNS = 20_000  # of one look; of more only the newest
-MAX_MOMENTS = 12_000  # of one look; where there are more, none is called missing
+MAX_MOMENTS = 20_000  # of one look; where there are more, none is called missing
 _LOOKED_AT = 9  # moments that tell how often it runs
 _TICK = timedelta(microseconds=1)
 

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from jobs import registry
+from jobs.admin.schedule_params import ScheduleParamsForm
 from jobs.models import Schedule, ScheduleChange
+from tests.admin import test_run_page  # noqa: F401 - its class of every kind of param
 from tests.admin.conftest import browser, person
 from tests.histories import make_schedule
 
@@ -199,6 +202,14 @@ def test_a_schedule_of_the_settings_is_not_edited(boss):
     assert EDIT not in page
 
 
+def test_an_address_may_name_the_class(boss):
+    specs = {
+        asked: boss.get(ADD, {"job": asked}).context["spec"] for asked in ("Sleep", "", "Nobody")
+    }
+
+    assert specs == {"Sleep": registry.get("Sleep"), "": None, "Nobody": registry.specs()[0]}
+
+
 def test_another_class_shows_its_own_params_also_without_a_script(boss):
     html = boss.post(ADD, FORM | {"job": "Sleep", "choose": "Show its params"}).content.decode()
 
@@ -304,3 +315,43 @@ def test_add_is_offered_to_who_may_run_a_class():
 
     assert f'href="{ADD}"' in may.get("/admin/jobs/schedule/").content.decode()
     assert f'href="{ADD}"' not in may_not.get("/admin/jobs/schedule/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("1.5", 1.5), ("3", 3), ("1e400", "1e400"), ("NaN", "NaN"), ("true", "true"),
+        ("{logical_date}", "{logical_date}"), ("9" * 5000, "9" * 5000),
+    ],
+)  # fmt: skip
+def test_a_number_is_kept_as_one_and_any_other_text_as_it_is(typed, kept):
+    form = ScheduleParamsForm(registry.get("Sleep"), {"param-seconds": typed})
+
+    assert form.is_valid()
+    assert form.cleaned_data["params"] == {"seconds": kept}
+
+
+def test_params_that_nobody_touched_stay_as_they_are_stored_or_left_out():
+    spec = registry.get("EveryField")
+    stored = {"text": "a\nb", "count": 3, "is_sure": True, "names": ["x", "y"], "price": "1.50"}
+    stored |= {"moment": "2026-12-01T02:00:00+01:00", "rows": [{"name": "n", "size": 1}]}
+    shown = ScheduleParamsForm(spec, stored=stored)
+    data = {f.html_name: f.value() for f, _ in shown.params_shown if f.value() is not False}
+    data["param-text"] = "a\r\nb"
+
+    form = ScheduleParamsForm(spec, data, stored=stored)
+    changed = ScheduleParamsForm(spec, data | {"param-count": "4"}, stored=stored)
+
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["params"] == stored
+    assert changed.is_valid()
+    assert changed.cleaned_data["params"] == stored | {"count": 4}
+
+
+def test_a_stored_param_that_the_class_has_no_more_is_left_out():
+    spec = registry.get("Echo")
+
+    form = ScheduleParamsForm(spec, {"param-value": "x"}, stored={"value": "x", "old": 1})
+
+    assert form.is_valid()
+    assert form.cleaned_data["params"] == {"value": "x"}

@@ -106,6 +106,24 @@ def test_every_view_opens_whatever_is_asked_for(boss, view, until):
     assert 'class="job-grid job-grid-' in answer.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("every", "status", "is_living"),
+    [(30, Status.COMPLETED, True), (86_400, Status.STARTED, True), (86_400, Status.FAILED, False)],
+)
+def test_the_page_brings_news_while_something_may_happen(boss, every, status, is_living):
+    now = timezone.now()
+    start = {
+        "start_at": now - timedelta(seconds=10),
+        "crons": [],
+        "every": timedelta(seconds=every),
+    }
+    make_run(make_schedule(**start), now, status)
+
+    html = boss.get(PAGE).content.decode()
+
+    assert ("data-living" in html) == is_living
+
+
 def test_a_job_s_page_leads_to_its_schedule(boss):
     run = make_run(make_schedule(), timezone.now())
 
