@@ -17,8 +17,9 @@ from jobs.admin import render, schedule_cells, schedule_views
 from jobs.errors import ScheduleError
 from jobs.insights import backfills, schedule_grid
 from jobs.models import Backfill, Schedule, clock
-from jobs.schedules import backfill, days
+from jobs.schedules import backfill
 from jobs.schedules.backfill import MAX_ACTIVE, Only, Plan, Wanted
+from jobs.schedules.moments import days
 from jobs.schedules.standings import Standing
 
 _SHOWN = 8  # moments of each kind that the plan names

@@ -18,7 +18,7 @@ from jobs.insights import schedule_grid
 from jobs.insights.schedule_preview import Preview, preview
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments.cron import Rule
 from jobs.spec import JobSpec
 
 _PARAMS = "admin/jobs/schedule/panels/params_fields.html"

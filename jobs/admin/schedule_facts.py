@@ -12,7 +12,7 @@ from jobs import conf, permissions, registry
 from jobs.admin import render, schedule_texts
 from jobs.insights import schedule_words, schedules
 from jobs.models import Schedule
-from jobs.schedules import spans
+from jobs.schedules.moments import spans
 from jobs.workflows import declared
 
 

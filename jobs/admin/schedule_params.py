@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.admin.param_schema import Kind
 from jobs.admin.params_form import PREFIX, ParamsForm
-from jobs.schedules import logical
+from jobs.schedules.moments import logical
 from jobs.spec import JobSpec
 
 NAMES = ", ".join(f"{{{name}}}" for name in logical.NAMES)

@@ -12,7 +12,8 @@ from jobs.insights import schedules
 from jobs.insights.schedule_runs import Run
 from jobs.insights.schedule_words import in_words
 from jobs.models import Backfill, Schedule, ScheduleRun
-from jobs.schedules import backfill, spans
+from jobs.schedules import backfill
+from jobs.schedules.moments import spans
 
 BACKFILL_STATUSES = Backfill.Status.values
 MAX_NOTE = 500

@@ -15,8 +15,9 @@ from jobs.errors import ScheduleError, UnknownSchedule, WrongBackfillStatus
 from jobs.insights import backfills
 from jobs.insights.backfills import Progress
 from jobs.models import Backfill, Schedule, clock
-from jobs.schedules import backfill, days
+from jobs.schedules import backfill
 from jobs.schedules.backfill import Only, Plan, Wanted
+from jobs.schedules.moments import days
 
 MAX_LISTED = 20
 _SHOWN = 3  # moments of each standing, in a plan

@@ -13,14 +13,13 @@ from jobs.insights import schedule_periods, schedule_runs
 from jobs.insights.schedule_periods import DAYS_OF, Slot, View
 from jobs.insights.schedule_runs import WORST_FIRST, Run
 from jobs.models import Schedule
-from jobs.schedules import cron, zones
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron, spans, zones
+from jobs.schedules.moments.cron import Rule
 from jobs.schedules.rules import rule_of
 
 MAX_RUNS = 20_000  # of one look; of more only the newest
 MAX_MOMENTS = 20_000  # of one look; where there are more, none is called missing
 _LOOKED_AT = 9  # moments that tell how often it runs
-_TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,10 +65,7 @@ class Grid:
 
 def zone_of(schedule: Schedule) -> tzinfo:
     """Return a schedule's zone; UTC where the row names none that is known."""
-    try:
-        return zones.zone(schedule.timezone)
-    except (LookupError, ValueError, OSError):
-        return UTC
+    return zones.find(schedule.timezone) or UTC
 
 
 def next_moments(rule: Rule, now: datetime, count: int) -> list[datetime]:
@@ -159,4 +155,4 @@ def _moments(rule: Rule, since: datetime, until: datetime) -> list[datetime] | N
 
 
 def _between(rule: Rule, since: datetime, until: datetime) -> Iterator[datetime]:
-    return cron.moments(rule, after=since - _TICK, until=until - _TICK)
+    return cron.moments(rule, after=since - spans.MICROSECOND, until=until - spans.MICROSECOND)

@@ -13,9 +13,10 @@ from django.db.models.expressions import RawSQL
 
 from jobs.errors import InvalidBackfill, UnknownBackfill, UnknownSchedule, WrongBackfillStatus
 from jobs.models import Backfill, Schedule, clock
-from jobs.schedules import cron, history, standings, walk
-from jobs.schedules.cron import Rule
+from jobs.schedules import history, standings
 from jobs.schedules.history import Hand
+from jobs.schedules.moments import cron, spans, walk
+from jobs.schedules.moments.cron import Rule
 from jobs.schedules.rules import rule_of
 from jobs.schedules.standings import Standing
 
@@ -157,9 +158,9 @@ def moments(
     """Yield the moments of a backfill that come after `cursor`, in its order, lazily."""
     since, until = wanted.from_at, wanted.to_at
     if wanted.newest_first:
-        until = until if cursor is None else cursor - walk.TICK
+        until = until if cursor is None else cursor - spans.MICROSECOND
         return walk.newest_first(rule, since=since, until=until)
-    since = since if cursor is None else cursor + walk.TICK
+    since = since if cursor is None else cursor + spans.MICROSECOND
     return walk.moments(rule, since=since, until=until)
 
 

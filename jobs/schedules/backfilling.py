@@ -18,7 +18,8 @@ from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock, locking
 from jobs.schedules import backfill as wishes
-from jobs.schedules import cron, making, requests, standings
+from jobs.schedules import making, requests, standings
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 from jobs.schedules.standings import Moment, Standing
 from jobs.statuses import Status

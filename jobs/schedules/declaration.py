@@ -12,16 +12,15 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import Schedule
-from jobs.schedules import cron, spans, zones
-from jobs.schedules.cron import Rule
 from jobs.schedules.keys import DEFAULTS, KEYS, NAME
+from jobs.schedules.moments import cron, spans, zones
+from jobs.schedules.moments.cron import Rule
 from jobs.workflows import declared as workflow
 
 # The shortest distance of a rule's moments is looked for in so many of them, from this day on.
 _LOOKED_AT = 60
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _A_YEAR = timedelta(days=366)
-_TICK = timedelta(microseconds=1)
 _FIELDS = 5  # of a cron line without seconds
 
 
@@ -230,7 +229,7 @@ def _shortest(rule: Rule) -> timedelta | None:
     """Return the shortest distance between moments of the rule, as far as a look tells."""
     if rule.every is not None:
         return rule.every
-    after = (rule.start_at or _SOME_DAY) - _TICK
+    after = (rule.start_at or _SOME_DAY) - spans.MICROSECOND
     some: Iterable[datetime] = islice(
         cron.moments(rule, after=after, until=after + _A_YEAR), _LOOKED_AT
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -11,15 +11,15 @@ from jobs import conf, json_values, registry
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError, Fault, InvalidParams, InvalidSchedule, UnknownQueue
-from jobs.schedules import cron, declaration, logical
-from jobs.schedules.cron import Rule
+from jobs.schedules import declaration
 from jobs.schedules.declaration import Declared, Flaw
+from jobs.schedules.moments import cron, logical, spans
+from jobs.schedules.moments.cron import Rule
 from jobs.spec import JobSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _FAR = datetime(9000, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 def examined(name: object, entry: object) -> tuple[Declared | None, list[Flaw]]:
@@ -110,7 +110,7 @@ def _misfits_of_queue(queue: str, key: str, where: str) -> Iterator[Flaw]:
 
 def _some_moment(rule: Rule) -> datetime:
     """Return a moment of the rule, if possible one between two others."""
-    after = (rule.start_at or _SOME_DAY) - _TICK
+    after = (rule.start_at or _SOME_DAY) - spans.MICROSECOND
     if rule.end_at is not None and rule.end_at <= after:
         after = _EPOCH
     some = list(islice(cron.moments(rule, after=after, until=_FAR), 2))

@@ -14,8 +14,8 @@ from django.conf import settings
 
 from jobs import json_values
 from jobs.models import Schedule
-from jobs.schedules import cron, spans, zones
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron, spans, zones
+from jobs.schedules.moments.cron import Rule
 
 # rq's rule for ids (the entry is "schedule-<name>"), and the row's length.
 NAME = re.compile(r"[A-Za-z0-9_\-]{1,100}")
@@ -86,10 +86,8 @@ def _every(value: object) -> timedelta | None:
 
 def _zone(value: object) -> str:
     name = settings.TIME_ZONE if value in _NOTHING else value
-    try:
-        zones.zone(name)
-    except (LookupError, ValueError, OSError, TypeError):
-        raise ValueError(f"is {reprlib.repr(value)}, which is no time zone") from None
+    if zones.find(name) is None:
+        raise ValueError(f"is {reprlib.repr(value)}, which is no time zone")
     return str(name)
 
 

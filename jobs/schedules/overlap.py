@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from jobs.models import Schedule
-from jobs.schedules.missed import Handled
+from jobs.schedules.moments.missed import Handled
 from jobs.values import value
 
 Overlap = Schedule.Overlap

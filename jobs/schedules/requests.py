@@ -14,7 +14,7 @@ from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.models import Schedule
 from jobs.models.job_status import new_job_id
-from jobs.schedules import logical
+from jobs.schedules.moments import logical
 from jobs.schedules.rules import rule_of
 from jobs.statuses import OnParentFailure
 from jobs.workflows import declared

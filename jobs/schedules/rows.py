@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.models import Schedule
-from jobs.schedules import cron, history, tick
+from jobs.schedules import history, tick
 from jobs.schedules.declaration import Declared
 from jobs.schedules.history import Hand
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 
 # What says when it is due; the rest says what is made then.

@@ -1,9 +1,9 @@
-"""When a Schedule row is due, as a rule of schedules/cron.py."""
+"""When a Schedule row is due, as a rule of schedules/moments/cron.py."""
 
 from __future__ import annotations
 
 from jobs.models import Schedule
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments.cron import Rule
 
 
 def rule_of(row: Schedule) -> Rule:

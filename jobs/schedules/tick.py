@@ -18,9 +18,10 @@ from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
 from jobs.processes.outage import is_postgresql_away
-from jobs.schedules import making, missed, overlap, requests
+from jobs.schedules import making, overlap, requests
 from jobs.schedules.making import Draft, Wish
-from jobs.schedules.missed import Handled
+from jobs.schedules.moments import missed
+from jobs.schedules.moments.missed import Handled
 from jobs.schedules.overlap import Decision, Lane, Living
 from jobs.schedules.rules import rule_of
 from jobs.values import value

@@ -13,7 +13,8 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import cron, sync, ticking
+from jobs.schedules import sync, ticking
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 from tests import doom, wait
 from tests.clock import Clock

@@ -13,8 +13,9 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun, clock
-from jobs.schedules import control, cron, declaration, sync
-from jobs.schedules.cron import Rule
+from jobs.schedules import control, declaration, sync
+from jobs.schedules.moments import cron
+from jobs.schedules.moments.cron import Rule
 from tests import wait
 from tests.schedules.newer_settings import JOB_SCHEDULES as NEWER
 from tests.schedules.process_settings import JOB_SCHEDULES as OLDER

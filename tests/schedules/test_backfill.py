@@ -10,9 +10,10 @@ from jobs.errors import InvalidBackfill, UnknownBackfill, UnknownSchedule, Wrong
 from jobs.lifecycle import control
 from jobs.maintenance import prune
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleChange, ScheduleRun
-from jobs.schedules import backfill, backfilling, walk
+from jobs.schedules import backfill, backfilling
 from jobs.schedules.backfill import Only, Wanted
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import walk
+from jobs.schedules.moments.cron import Rule
 from jobs.schedules.standings import Standing
 from jobs.statuses import Status
 from jobs.workflows.build import Origin

@@ -17,7 +17,8 @@ from jobs.errors import (
     UnknownSchedule,
 )
 from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun
-from jobs.schedules import control, cron, declaration, sync
+from jobs.schedules import control, declaration, sync
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 
 pytestmark = pytest.mark.django_db

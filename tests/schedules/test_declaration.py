@@ -13,8 +13,8 @@ from jobs.base import BaseJob
 from jobs.errors import InvalidSchedule
 from jobs.models import Schedule
 from jobs.schedules import declaration, fitting
-from jobs.schedules.cron import Rule
 from jobs.schedules.keys import KEYS
+from jobs.schedules.moments.cron import Rule
 from tests.schedules.breaking import BreakAtDispatch
 
 GOOD = {"job": "Echo", "cron": "0 2 * * *", "params": {"value": "x"}, "queue": "low"}

@@ -8,7 +8,8 @@ import pytest
 
 from jobs.errors import InvalidParams
 from jobs.models import JobDependency, JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import control, cron, making, requests, tick
+from jobs.schedules import control, making, requests, tick
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 from jobs.statuses import Status
 from tests import wait

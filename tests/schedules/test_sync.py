@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleChange, ScheduleRun
-from jobs.schedules import control, cron, sync
+from jobs.schedules import control, sync
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 
 pytestmark = pytest.mark.django_db

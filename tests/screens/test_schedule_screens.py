@@ -8,7 +8,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from jobs.models import Backfill, JobStatus, Schedule
-from jobs.schedules import cron
+from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 from jobs.statuses import Status
 from tests.histories import make_run, make_schedule

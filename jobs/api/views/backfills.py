@@ -26,8 +26,9 @@ from jobs.api.views.schedules import REFUSED, found, refuse_others_jobs
 from jobs.insights import backfills
 from jobs.insights.backfills import Progress
 from jobs.models import Backfill, Schedule, clock
-from jobs.schedules import backfill, days
+from jobs.schedules import backfill
 from jobs.schedules.backfill import MAX_ACTIVE, Only, Wanted
+from jobs.schedules.moments import days
 
 NEWEST = 50
 _MAX_WHEN = 100  # characters of a day or a moment

@@ -31,7 +31,8 @@ from jobs.api.views.base import View
 from jobs.errors import InvalidParams, InvalidSchedule
 from jobs.insights import places, schedule_grid, schedule_runs, schedules
 from jobs.models import Schedule, clock
-from jobs.schedules import control, fitting, walk
+from jobs.schedules import control, fitting
+from jobs.schedules.moments import spans
 from jobs.schedules.rules import rule_of
 
 NEXT_MOMENTS = 5
@@ -271,7 +272,7 @@ class RunSchedule(View):
             made = control.run_now(name, by=by, params=body.get("params"))
         except InvalidParams as error:
             raise _listed(error) from error
-        run = schedule_runs.newest(name, before=made.logical_time + walk.TICK, limit=1)[0]
+        run = schedule_runs.newest(name, before=made.logical_time + spans.MICROSECOND, limit=1)[0]
         return Response(RunOfSchedule(run).data, status=201)
 
 

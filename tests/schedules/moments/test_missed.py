@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.schedules import cron, missed
-from jobs.schedules.cron import Rule
-from jobs.schedules.missed import Due, plan
+from jobs.schedules.moments import cron, missed, spans
+from jobs.schedules.moments.cron import Rule
+from jobs.schedules.moments.missed import Due, plan
 
 HOURLY = Rule(crons=("0 * * * *",))
 SECONDLY = Rule(every=timedelta(seconds=1))
@@ -192,7 +192,7 @@ def test_of_a_long_gap_the_oldest_moments_share_a_row(rule, gap, summed, catch_u
     skipped = [each for each in handled if not each.is_made]
     assert len(skipped) <= missed.MAX_SKIPPED + 1
     assert moments[0] == first
-    assert moments[1:] == list(cron.moments(rule, after=moments[1] - cron._TICK, until=now))
+    assert moments[1:] == list(cron.moments(rule, after=moments[1] - spans.MICROSECOND, until=now))
     assert "this row stands for" in skipped[0].reason
     if summed:
         assert f"stands for {summed}" in skipped[0].reason

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from jobs.schedules import cron
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron
+from jobs.schedules.moments.cron import Rule
+from jobs.schedules.moments.spans import MICROSECOND
 
-TICK = timedelta(microseconds=1)  # the shortest time between two moments of the database
 _FIRST_WINDOW = timedelta(hours=1)
 # Of the windows that are read from the newest end: more moments make the next one shorter.
 _FEW, _MANY, _FACTOR = 8, 500, 4
@@ -16,7 +16,7 @@ _FEW, _MANY, _FACTOR = 8, 500, 4
 
 def moments(rule: Rule, *, since: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the rule's moments from `since` to `until`, both included, oldest first."""
-    return cron.moments(rule, after=since - TICK, until=until)
+    return cron.moments(rule, after=since - MICROSECOND, until=until)
 
 
 def newest_first(rule: Rule, *, since: datetime, until: datetime) -> Iterator[datetime]:
@@ -29,7 +29,7 @@ def newest_first(rule: Rule, *, since: datetime, until: datetime) -> Iterator[da
         low = max(since, until - window)
         found = list(moments(rule, since=low, until=until))
         yield from reversed(found)
-        until = low - TICK
+        until = low - MICROSECOND
         if len(found) < _FEW:
             window *= _FACTOR
         elif len(found) > _MANY:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.schedules import cron
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron
+from jobs.schedules.moments.cron import Rule
 
 BERLIN = "Europe/Berlin"
 ZONES = ("UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")

@@ -12,8 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from jobs.schedules import cron, zones
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron, zones
+from jobs.schedules.moments.cron import Rule
 
 # What each stands for is said in docs/schedules.md.
 NAMES = (

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.schedules import cron
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron
+from jobs.schedules.moments.cron import Rule
 
 # The change, its zone, and the span looked at: from (not included) and until, in UTC.
 SPANS = {
@@ -198,7 +198,7 @@ def test_a_change_reads_the_same_from_each_minute_near_it(span, lines):
 
 DOCUMENTED = re.findall(
     r"^\| [^|]* \| ([^|]*) \| ([^|]*\d\d:\d\d[+]\d{4}[^|]*) \| ([^|]*) \|$",
-    Path(__file__).parents[2].joinpath("docs", "schedules.md").read_text(),
+    Path(__file__).parents[3].joinpath("docs", "schedules.md").read_text(),
     re.MULTILINE,
 )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.schedules import spans
+from jobs.schedules.moments import spans
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.schedules import cron
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron
+from jobs.schedules.moments.cron import Rule
 
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 # The days of 2024 and 2025 on which clocks change, in UTC.

@@ -1,6 +1,6 @@
 """When a schedule is due: the moments of its cron lines, or of an interval.
 
-What happens where the clocks change is stated in `jobs/schedules/lines.py`.
+What happens where the clocks change is stated in `jobs/schedules/moments/lines.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.schedules import lines, zones
+from jobs.schedules.moments import lines, spans, zones
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9900, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_TICK = timedelta(microseconds=1)
 _LOOKS_BACK = timedelta(minutes=2)
 _LONGEST = timedelta(days=366 * 50)
 _HOW = "write minute hour day month weekday, such as '0 2 * * mon-fri', or six with seconds first"
@@ -51,7 +50,8 @@ def moments(rule: Rule, *, after: datetime, until: datetime) -> Iterator[datetim
     Nothing is computed ahead of what is asked for.
     """
     start, end = _bounds(rule)
-    after, end = max(after.astimezone(UTC), start - _TICK), min(until.astimezone(UTC), end)
+    after = max(after.astimezone(UTC), start - spans.MICROSECOND)
+    end = min(until.astimezone(UTC), end)
     if after >= end:
         return
     for moment in _endless(rule, after):
@@ -66,7 +66,7 @@ def latest(rule: Rule, *, since: datetime, until: datetime) -> datetime | None:
     Cheap after a long absence too: it doesn't walk over the moments between.
     """
     high = until.astimezone(UTC)
-    low = _first(rule, since.astimezone(UTC) - _TICK, high)
+    low = _first(rule, since.astimezone(UTC) - spans.MICROSECOND, high)
     # low is a moment, and none lies between high and until: halve what is between the two.
     while low is not None and (following := _first(rule, low, high)):
         middle = low + (high - low) // 2
@@ -83,7 +83,7 @@ def previous_before(rule: Rule, moment: datetime) -> datetime | None:
     None is earlier than start_at, or 1970.
     """
     start, end = _bounds(rule)
-    until, span = min(moment.astimezone(UTC) - _TICK, end), _LOOKS_BACK
+    until, span = min(moment.astimezone(UTC) - spans.MICROSECOND, end), _LOOKS_BACK
     while until - span > start:
         found = latest(rule, since=until - span, until=until)
         if found is not None:
@@ -134,9 +134,7 @@ def _multiples(every: timedelta, anchor: datetime, after: datetime) -> Iterator[
 
 
 def _fault_of_zone(name: str) -> str:
-    try:
-        zones.zone(name)
-    except (LookupError, ValueError, OSError):
+    if zones.find(name) is None:
         return f"{name!r:.120} is no time zone: give a name such as 'Europe/Berlin' or 'UTC'"
     return ""
 
@@ -170,6 +168,6 @@ def _fault_of_line(text: str) -> str:
 
 
 def _fault_of_none(rule: Rule) -> str:
-    if next_after(rule, (rule.start_at or _EPOCH) - _TICK) is None:
+    if next_after(rule, (rule.start_at or _EPOCH) - spans.MICROSECOND) is None:
         return "never comes between start_at and end_at: widen them"
     return ""

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.schedules import logical
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import logical
+from jobs.schedules.moments.cron import Rule
 
 NIGHTLY = Rule(crons=("0 2 * * *",), timezone="Europe/Berlin")
 MOMENT = datetime(2026, 12, 1, 1, tzinfo=UTC)  # two o'clock in Berlin

@@ -6,9 +6,9 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from jobs.errors import InvalidBackfill
+from jobs.schedules.moments import spans
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9_000
-_TICK = timedelta(microseconds=1)
 
 
 def stretch(first: str, last: str, *, timezone: str, now: datetime) -> tuple[datetime, datetime]:
@@ -32,7 +32,7 @@ def stretch(first: str, last: str, *, timezone: str, now: datetime) -> tuple[dat
         from_at = _midnight(from_at, zone)
     if isinstance(to_at, datetime):
         return from_at, to_at
-    end = _midnight(to_at + timedelta(days=1), zone) - _TICK
+    end = _midnight(to_at + timedelta(days=1), zone) - spans.MICROSECOND
     is_today = to_at == now.astimezone(zone).date()
     return from_at, min(end, now) if is_today else end
 

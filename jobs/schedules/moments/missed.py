@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
-from jobs.schedules import cron, spans
-from jobs.schedules.cron import Rule
+from jobs.schedules.moments import cron, spans
+from jobs.schedules.moments.cron import Rule
 
 ON_TIME = timedelta(seconds=10)
 NONE, LAST = "none", "last"
@@ -22,7 +22,6 @@ MAX_SKIPPED = 10_000
 _MAX_COUNTED = 20_000
 
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-_TICK = timedelta(microseconds=1)
 _FIELDS_WITH_SECONDS = 6
 
 
@@ -139,7 +138,7 @@ def _shortest_step(rule: Rule) -> timedelta:
 
 
 def _between(rule: Rule, after: datetime, until: datetime) -> list[datetime]:
-    return list(cron.moments(rule, after=after, until=until - _TICK))
+    return list(cron.moments(rule, after=after, until=until - spans.MICROSECOND))
 
 
 def _sum(due: Due, kept_from: datetime) -> Handled:
@@ -151,11 +150,11 @@ def _sum(due: Due, kept_from: datetime) -> Handled:
 
 def _count(due: Due, until: datetime) -> str:
     if due.rule.every is not None:
-        return f"{1 + (until - _TICK - due.first) // due.rule.every:,}"
+        return f"{1 + (until - spans.MICROSECOND - due.first) // due.rule.every:,}"
     counted = islice(_others(due, until), _MAX_COUNTED)
     number = 1 + sum(1 for _ in counted)
     return f"{number:,}" if number <= _MAX_COUNTED else f"more than {_MAX_COUNTED:,}"
 
 
 def _others(due: Due, until: datetime) -> Iterator[datetime]:
-    return cron.moments(due.rule, after=due.first, until=until - _TICK)
+    return cron.moments(due.rule, after=due.first, until=until - spans.MICROSECOND)

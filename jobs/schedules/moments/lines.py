@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from cronsim import CronSim, CronSimError
 
-from jobs.schedules import zones
+from jobs.schedules.moments import zones
 
 _CLOCK = datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _SECOND = timedelta(seconds=1)

@@ -6,6 +6,7 @@ import re
 import reprlib
 from datetime import timedelta
 
+MICROSECOND = timedelta(microseconds=1)  # the shortest between two moments of the database
 MAX_SPAN = timedelta(days=3_650)
 
 _SPAN = re.compile(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 # No two changes of any zone since 1970 lie closer than six days: between two probes is one at most.
@@ -43,6 +44,14 @@ def zone(name: str) -> ZoneInfo:
         LookupError, ValueError, OSError: There is none.
     """
     return ZoneInfo(name)
+
+
+def find(name: Any) -> ZoneInfo | None:
+    """Return the zone of this name; None where there is none, whatever `name` is."""
+    try:
+        return zone(name)
+    except (LookupError, ValueError, OSError, TypeError):
+        return None
 
 
 def offset(name: str, moment: datetime) -> timedelta:
