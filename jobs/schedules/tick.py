@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
 from jobs.processes.outage import is_postgresql_away
-from jobs.schedules import making, overlap, requests
+from jobs.schedules import deeds, making, overlap
 from jobs.schedules.making import Draft, Wish
 from jobs.schedules.moments import missed
-from jobs.schedules.moments.missed import Handled
-from jobs.schedules.overlap import Decision, Lane, Living
-from jobs.schedules.rules import rule_of
 from jobs.values import value
 
 BATCH = 100  # schedules of one transaction
@@ -32,6 +24,7 @@ BATCH = 100  # schedules of one transaction
 # its transaction, in time for them to make it.
 _HANGS_MILLISECONDS = 5_000
 _SILENCE_SECONDS = 1.0
+_PUT_OFF = timedelta(minutes=1)
 # So long one tick waits for the row of a job that it is to cancel; then it comes again.
 _LOCK_MILLISECONDS = 200
 
@@ -81,6 +74,24 @@ def run(name: str, *, fault: Exception | None = None) -> list[ScheduleRun] | Non
         return _handle_one(found[0], fault) if found else None
 
 
+def put_off(name: str, fault: Exception) -> None:
+    """Refuse the moment of a schedule of which nobody can say when it is due; look again later.
+
+    Opens its own transaction.
+
+    Args:
+        name: One whose row somebody has made unreadable: a rule that is none, a zone that is gone.
+        fault: What came of reading it; kept on the run.
+    """
+    with transaction.atomic():
+        _set_local("idle_in_transaction_session_timeout", _HANGS_MILLISECONDS)
+        for schedule in _lock(_due().filter(name=name)):
+            moment = schedule.next_at or clock.read()
+            wish = Wish(schedule=schedule, logical_time=moment)
+            making.make_many([Draft(wish=making.refused(wish, deeds.told(schedule, fault)))])
+            _move({name: clock.read() + _PUT_OFF})
+
+
 def settle(schedule: Schedule) -> None:
     """Handle all that is due of `schedule` by now, as it stands. Call inside a transaction.
 
@@ -115,14 +126,6 @@ def seconds_to_next() -> float | None:
         )
         (seconds,) = cursor.fetchone()
     return None if seconds is None else float(seconds)
-
-
-@value
-class _Deed:
-    """What is to be done for one schedule."""
-
-    drafts: list[Draft]
-    cancels: list[UUID]
 
 
 # --- Which ---
@@ -165,8 +168,8 @@ def _handle(found: Sequence[Schedule]) -> Made:
     spoken_at = time.monotonic()
     for schedule in found:
         spoken_at = _show_life(spoken_at)
-        plan = missed.plan(_facts(schedule, now), limit=limit)
-        deed = _deed(schedule, plan.moments, lanes[schedule.name])
+        plan = missed.plan(deeds.facts(schedule, now), limit=limit)
+        deed = deeds.of(schedule, plan.moments, lanes[schedule.name])
         if deed.cancels:
             apart.append(schedule.name)
         else:
@@ -190,10 +193,10 @@ def _show_life(since: float) -> float:
 
 
 def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun]:
-    plan = missed.plan(_facts(schedule, clock.read()))
+    plan = missed.plan(deeds.facts(schedule, clock.read()))
     lane = overlap.lanes([schedule])[schedule.name]
-    refusal = None if fault is None else _told(schedule, fault)
-    deed = _deed(schedule, plan.moments, lane, refusal=refusal)
+    refusal = None if fault is None else deeds.told(schedule, fault)
+    deed = deeds.of(schedule, plan.moments, lane, refusal=refusal)
     if deed.cancels:
         why = f"overlap is cancel_running: {plan.moments[-1].moment} has come"
         control.cancel(deed.cancels, by=f"schedule {schedule.name}", reason=why)
@@ -201,82 +204,6 @@ def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun
     _move({schedule.name: plan.next_at})
     schedule.next_at = plan.next_at
     return [run for run in runs if run is not None]
-
-
-def _facts(schedule: Schedule, now: datetime) -> missed.Due:
-    assert schedule.next_at is not None  # noqa: S101 - it is due
-    return missed.Due(
-        rule=rule_of(schedule),
-        first=schedule.next_at,
-        now=now,
-        catch_up=schedule.catch_up,
-        pause=_pause(schedule),
-    )
-
-
-def _pause(schedule: Schedule) -> str:
-    if not schedule.is_paused:
-        return ""
-    by = f" by {schedule.paused_by}" if schedule.paused_by else ""
-    note = f": {schedule.pause_note}" if schedule.pause_note else ""
-    return f"paused{by}{note}"
-
-
-def _deed(
-    schedule: Schedule,
-    moments: Sequence[Handled],
-    lane: Lane,
-    *,
-    refusal: str | None = None,
-) -> _Deed:
-    deed = _Deed(drafts=[], cancels=[])
-    for handled in overlap.thinned(schedule.overlap, moments):
-        wish = Wish(schedule=schedule, logical_time=handled.moment)
-        if not handled.is_made:
-            deed.drafts.append(Draft(wish=making.skipped(wish, handled.reason)))
-        elif refusal is not None:
-            deed.drafts.append(Draft(wish=making.refused(wish, refusal)))
-        else:
-            _decide(deed, wish, lane.decide(handled), lane)
-    return deed
-
-
-def _decide(deed: _Deed, wish: Wish, decision: Decision, lane: Lane) -> None:
-    if decision.skipped:
-        deed.drafts.append(Draft(wish=making.skipped(wish, decision.skipped)))
-        return
-    draft = making.draft(
-        replace(
-            wish,
-            run_at=_jittered(wish.schedule, wish.logical_time),
-            depends_on=decision.depends_on,
-            reason=decision.reason,
-        )
-    )
-    deed.drafts.append(draft)
-    if draft.requests:  # else it is refused, and nobody is cancelled for it
-        deed.cancels.extend(decision.cancels)
-        lane.add(
-            Living(
-                logical_time=wish.logical_time,
-                job_ids=draft.job_ids,
-                waits=bool(decision.depends_on),
-            )
-        )
-
-
-def _jittered(schedule: Schedule, moment: datetime) -> datetime | None:
-    """Return when the job starts: the same for whoever asks; None: at once."""
-    if not schedule.jitter:
-        return None
-    seed = f"{schedule.name} {moment.astimezone(UTC).isoformat()}"
-    drawn = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) / 2**64
-    return moment + schedule.jitter * drawn
-
-
-def _told(schedule: Schedule, fault: Exception) -> str:
-    text = "".join(traceback.format_exception(fault))
-    return json_values.scrubbed(text, requests.secrets(schedule))
 
 
 def _move(next_by_name: Mapping[str, datetime | None]) -> None:

@@ -54,4 +54,16 @@ def _made_one(name: str) -> bool:
             return False
         if is_postgresql_away(error):
             raise  # not this schedule's fault: it stays due
-        return tick.run(name, fault=error) is not None  # recorded; the other schedules go on
+        return _refused(name, error)
+
+
+def _refused(name: str, fault: Exception) -> bool:
+    """Record on the schedule's runs what nobody foresaw; the other schedules go on."""
+    try:
+        return tick.run(name, fault=fault) is not None
+    except Exception as error:
+        if is_postgresql_away(error):
+            raise
+        logger.exception("Schedule %s can't be read: it is put off", name)
+        tick.put_off(name, error)
+        return True

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleRun
-from jobs.schedules import sync, tick
+from jobs.schedules import deeds, sync, tick
 from tests.schedules.breaking import BreakAtDispatch
 
 pytestmark = pytest.mark.django_db
@@ -159,7 +159,7 @@ def test_jitter_makes_a_job_due_later_and_always_by_the_same_part(due):
 
     wanted = JobStatus.objects.get().due_at
     # What is due already when its row is made is due by then.
-    by = tick._jittered(Schedule.objects.get(), moment) - moment
+    by = deeds.jittered(Schedule.objects.get(), moment) - moment
     assert timedelta(0) < by < timedelta(seconds=30)
     assert max(first, moment + by) == first
     assert max(wanted, moment + by) == wanted
@@ -171,7 +171,7 @@ def test_jitter_is_spread_over_schedules_and_moments():
     names = [Schedule(name=f"s{number}", jitter=timedelta(seconds=60)) for number in range(40)]
 
     delays = {
-        (tick._jittered(row, base + number * day) - base - number * day).total_seconds()
+        (deeds.jittered(row, base + number * day) - base - number * day).total_seconds()
         for row in names
         for number in range(5)
     }

@@ -61,6 +61,31 @@ def test_one_that_nobody_foresaw_spoils_its_own_moment_alone(redis):
     assert (len(found), tick.due()) == (120, [])
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"every": None, "crons": ["no cron"]},
+        {"every": None, "crons": ["* * * * *"], "timezone": "Mars/Phobos"},
+        {"catch_up": "soon", "start_at": timezone.now() - timedelta(days=1)},
+    ],
+)
+def test_one_that_somebody_made_unreadable_is_put_off_and_spoils_no_other(wrong):
+    for number in range(3):
+        schedule(f"s{number}")
+    schedule("a-bad-one", **wrong)
+    schedule("z")
+
+    make_due()
+
+    found = outcomes()
+    assert found.pop("a-bad-one") == "refused"
+    assert set(found.values()) == {"dispatched"}
+    assert (len(found), tick.due()) == (4, [])
+    bad = Schedule.objects.get(name="a-bad-one")
+    assert SECOND < bad.next_at - timezone.now() <= timedelta(minutes=1)
+    assert "Traceback" in ScheduleRun.objects.get(schedule_name="a-bad-one").reason
+
+
 def test_a_stop_leaves_what_is_due_to_the_next():
     schedule("one")
 
