@@ -81,6 +81,8 @@ KIND_BY_ERROR: Mapping[type[BaseException], Kind] = {
     errors.UnknownJob: UNKNOWN_JOB,
     errors.UnknownQueue: UNKNOWN_QUEUE,
     errors.InvalidOption: INVALID_OPTION,
+    errors.UnknownParent: INVALID_OPTION,
+    errors.InvalidWorkflow: INVALID_REQUEST,
     errors.DispatchError: INVALID_REQUEST,
     errors.InvalidSchedule: INVALID_SCHEDULE,
     errors.InvalidBackfill: INVALID_BACKFILL,

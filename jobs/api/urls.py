@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from jobs.api.views import backfills, probes, schedules
+from jobs.api.views import backfills, probes, schedule_verbs, schedules
 from jobs.api.views.create_jobs import CreateJobs
 from jobs.api.views.job_classes import JobClasses
 from jobs.api.views.job_status import JobStatusView
@@ -39,9 +39,9 @@ urlpatterns: list[URLPattern] = [
     *_both("api/schedules/", schedules.Schedules, "schedules"),
     *_both("api/schedules/<slug:name>/", schedules.OneSchedule, "schedule"),
     *_both("api/schedules/<slug:name>/runs/", schedules.Runs, "runs"),
-    *_both("api/schedules/<slug:name>/pause/", schedules.PauseSchedule, "pause-schedule"),
-    *_both("api/schedules/<slug:name>/resume/", schedules.ResumeSchedule, "resume-schedule"),
-    *_both("api/schedules/<slug:name>/run/", schedules.RunSchedule, "run-schedule"),
+    *_both("api/schedules/<slug:name>/pause/", schedule_verbs.PauseSchedule, "pause-schedule"),
+    *_both("api/schedules/<slug:name>/resume/", schedule_verbs.ResumeSchedule, "resume-schedule"),
+    *_both("api/schedules/<slug:name>/run/", schedule_verbs.RunSchedule, "run-schedule"),
     *_both("api/schedules/<slug:name>/backfills/", backfills.Backfills, "backfills"),
     *_both(f"{_BACKFILL}/", backfills.OneBackfill, "backfill"),
     *_both(f"{_BACKFILL}/stop/", backfills.StopBackfill, "stop-backfill"),

@@ -1,4 +1,4 @@
-"""/api/schedules/: see schedules and their runs, pause, resume, run, make and change them."""
+"""/api/schedules/: see schedules and their runs, make and change them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import permissions
-from jobs.api import creation, fields, json_body, pagination, problems, schedule_filters
+from jobs.api import creation, json_body, pagination, problems, schedule_filters
 from jobs.api.permissions import MayChangeSchedules, MayViewSchedules
 from jobs.api.problems import Refusal
 from jobs.api.responses import problems as problem_responses
 from jobs.api.schedule_serializers import (
-    MAX_NOTE,
-    PauseRequest,
     RunOfSchedule,
     RunPage,
-    RunRequest,
     ScheduleInDetail,
     ScheduleInList,
     SchedulePage,
@@ -32,7 +29,6 @@ from jobs.errors import InvalidParams, InvalidSchedule
 from jobs.insights import places, schedule_grid, schedule_runs, schedules
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
-from jobs.schedules.moments import spans
 from jobs.schedules.rules import rule_of
 
 NEXT_MOMENTS = 5
@@ -110,9 +106,9 @@ class Schedules(View):
         try:
             row = control.create(name, entry, by=request.user.get_username())
         except InvalidSchedule as error:
-            raise _listed(error) from error
+            raise listed(error) from error
         location = reverse("jobs_api:schedule", kwargs={"name": row.name})
-        return Response(_detail(row), status=201, headers={"Location": location})
+        return Response(detail(row), status=201, headers={"Location": location})
 
 
 class OneSchedule(View):
@@ -133,7 +129,7 @@ class OneSchedule(View):
     )
     def get(self, request: Request, name: str) -> Response:  # noqa: ARG002
         """Return the schedule."""
-        return Response(_detail(found(name)))
+        return Response(detail(found(name)))
 
     @extend_schema(
         operation_id="change_schedule",
@@ -155,8 +151,8 @@ class OneSchedule(View):
         try:
             row = control.change(name, entry, by=request.user.get_username())
         except InvalidSchedule as error:
-            raise _listed(error) from error
-        return Response(_detail(row))
+            raise listed(error) from error
+        return Response(detail(row))
 
     @extend_schema(
         operation_id="delete_schedule",
@@ -199,81 +195,6 @@ class Runs(View):
             place = places.opaque(kept[-1].logical_time.isoformat())
             following = pagination.address_from(request, place)
         return Response({"next": following, "results": RunOfSchedule(kept, many=True).data})
-
-
-class PauseSchedule(View):
-    """Have a schedule's moments skipped."""
-
-    permission_classes = [IsAuthenticated, MayChangeSchedules]
-
-    @extend_schema(
-        operation_id="pause_schedule",
-        summary="Skip a schedule's moments until it is resumed",
-        tags=["schedules"],
-        request={"application/json": PauseRequest},
-        responses={
-            200: ScheduleInDetail,
-            **problem_responses(problems.INVALID_REQUEST, problems.NOT_FOUND, *REFUSED),
-        },
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Pause the schedule."""
-        body = fields.read(request, {"note": fields.text(MAX_NOTE)})
-        row = control.pause(name, by=request.user.get_username(), note=body.get("note", ""))
-        return Response(_detail(row))
-
-
-class ResumeSchedule(View):
-    """End a schedule's pause."""
-
-    permission_classes = [IsAuthenticated, MayChangeSchedules]
-
-    @extend_schema(
-        operation_id="resume_schedule",
-        summary="End a schedule's pause; what came in it stays skipped",
-        tags=["schedules"],
-        request=None,
-        responses={
-            200: ScheduleInDetail,
-            **problem_responses(problems.INVALID_REQUEST, problems.NOT_FOUND, *REFUSED),
-        },
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Resume the schedule."""
-        fields.read(request, {})
-        return Response(_detail(control.resume(name, by=request.user.get_username())))
-
-
-class RunSchedule(View):
-    """Run a schedule now."""
-
-    permission_classes = [IsAuthenticated, MayViewSchedules]
-
-    @extend_schema(
-        operation_id="run_schedule",
-        summary="Make a run of now, beside those of the schedule's rule",
-        tags=["schedules"],
-        request={"application/json": RunRequest},
-        responses={
-            201: RunOfSchedule,
-            **problem_responses(
-                problems.INVALID_REQUEST, problems.INVALID_PARAMS, problems.UNKNOWN_JOB,
-                problems.UNKNOWN_QUEUE, problems.FORBIDDEN_JOB, problems.NOT_FOUND,
-                problems.RUN_REFUSED, problems.PARAMS_TOO_LARGE, *REFUSED,
-            ),
-        },
-    )  # fmt: skip
-    def post(self, request: Request, name: str) -> Response:
-        """Run the schedule."""
-        body = fields.read(request, {"params": fields.mapping})
-        refuse_others_jobs(request, found(name))
-        by = request.user.get_username()
-        try:
-            made = control.run_now(name, by=by, params=body.get("params"))
-        except InvalidParams as error:
-            raise _listed(error) from error
-        run = schedule_runs.newest(name, before=made.logical_time + spans.MICROSECOND, limit=1)[0]
-        return Response(RunOfSchedule(run).data, status=201)
 
 
 def found(name: str) -> Schedule:
@@ -321,7 +242,7 @@ def _entry(request: Request) -> dict[str, Any]:
     return body
 
 
-def _listed(error: InvalidSchedule | InvalidParams) -> Refusal:
+def listed(error: InvalidSchedule | InvalidParams) -> Refusal:
     """Return the refusal that names each fault's place in the body."""
     root: tuple[str, ...] = ("params",) if isinstance(error, InvalidParams) else ()
     errors = []
@@ -331,7 +252,8 @@ def _listed(error: InvalidSchedule | InvalidParams) -> Refusal:
     return Refusal(problems.kind_of(error), str(error), errors=errors)
 
 
-def _detail(row: Schedule) -> Any:
+def detail(row: Schedule) -> Any:
+    """Return a schedule whole, as it is answered."""
     moments = []
     if row.enabled:
         moments = schedule_grid.next_moments(rule_of(row), clock.read(), NEXT_MOMENTS)
