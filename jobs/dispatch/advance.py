@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from jobs.broker.seldom import Seldom
 from jobs.dispatch import outbox
@@ -17,9 +18,11 @@ from jobs.statuses import Status
 logger = logging.getLogger("jobs.dispatch")
 _late = Seldom(logger, "PostgreSQL doesn't release dependent jobs at once: %s")
 
-MOVED_AT_ONCE = 1_000  # by one statement
-# How far down a branch that is cancelled one call follows it; what is below is the duty's.
-MAX_LEVELS = 100
+MOVED_AT_ONCE = 200  # by one statement, which looks at no more
+# So long one call goes on, down a branch or along a fan: a runner has its next jobs in hand. What
+# is left is the duty's.
+LONGEST_SECONDS = 0.25
+LOGGED_ONE_BY_ONE = 10  # of one statement
 
 
 def follow(parent_ids: Sequence[UUID]) -> None:
@@ -48,52 +51,71 @@ def check(job_ids: Sequence[UUID]) -> list[UUID]:
     Returns:
         Those of `job_ids` that moved.
     """
-    moved = _move(_NAMED, job_ids)
-    _levels([job.id for job in moved if job.status == Status.CANCELLED and job.has_dependents])
+    moved = [job for chunk in _chunks(job_ids) for job in _move(chunk)]
+    _levels(_ended(moved))
     return [job.id for job in moved]
 
 
 def _levels(parent_ids: Sequence[UUID]) -> None:
-    for _ in range(MAX_LEVELS):
-        if not parent_ids:
-            return
-        moved = _move(_DEPENDENTS, parent_ids)
-        ended = [job.id for job in moved if job.status == Status.CANCELLED and job.has_dependents]
-        # Of a very wide fan there are more.
-        parent_ids = [*ended, *(parent_ids if len(moved) == MOVED_AT_ONCE else ())]
+    begun = time.monotonic()
+    while parent_ids:
+        ended: list[UUID] = []
+        for chunk in _chunks(_dependents(parent_ids)):
+            ended += _ended(_move(chunk))
+            if time.monotonic() - begun > LONGEST_SECONDS:
+                return
+        parent_ids = ended
 
 
-def _move(candidates: str, ids: Sequence[UUID]) -> list[JobStatus]:
-    if not ids:
-        return []
-    given = {"ids": [str(job_id) for job_id in ids], "limit": MOVED_AT_ONCE}
+def _ended(moved: Iterable[JobStatus]) -> list[UUID]:
+    return [job.id for job in moved if job.status == Status.CANCELLED and job.has_dependents]
+
+
+def _chunks(ids: Sequence[UUID]) -> list[Sequence[UUID]]:
+    return [ids[begin : begin + MOVED_AT_ONCE] for begin in range(0, len(ids), MOVED_AT_ONCE)]
+
+
+def _dependents(parent_ids: Sequence[UUID]) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT d.job_id FROM job_dependencies d WHERE d.parent_id = ANY(%s::uuid[]) "
+            "ORDER BY d.job_id",
+            [[str(parent_id) for parent_id in parent_ids]],
+        )
+        return [job_id for (job_id,) in cursor.fetchall()]
+
+
+def _move(job_ids: Sequence[UUID]) -> list[JobStatus]:
+    given = {"ids": [str(job_id) for job_id in job_ids]}
     jobs = locking.repeat_on_conflict(
-        lambda: list(JobStatus.objects.raw(_statement(candidates, clock.NOW, clock.WALL), given))
+        lambda: list(JobStatus.objects.raw(_statement(clock.NOW, clock.WALL), given))
     )
     jobs.sort(key=lambda job: (job.due_at, job.id))
-    for job in jobs:
-        said = job.error if job.status == Status.CANCELLED else "released, nothing holds it"
-        logger.info("Job %s: %s", job.id, said, extra={"job_id": str(job.id)})
     outbox.push_on_commit(outbox.entries_of(jobs))
+    _log([job for job in jobs if job.status == Status.CANCELLED])
     return jobs
 
 
-_NAMED = "SELECT unnest(%(ids)s::uuid[]) AS id"
-_DEPENDENTS = """
-            SELECT DISTINCT d.job_id AS id FROM job_dependencies d
-            WHERE d.parent_id = ANY(%(ids)s::uuid[])"""
+def _log(cancelled: Sequence[JobStatus]) -> None:
+    for job in cancelled[:LOGGED_ONE_BY_ONE]:
+        logger.info("Job %s: %s", job.id, job.error, extra={"job_id": str(job.id)})
+    if len(cancelled) > LOGGED_ONE_BY_ONE:
+        more = len(cancelled) - LOGGED_ONE_BY_ONE
+        logger.info("%d more jobs: cancelled, for a job that they depend on", more)
 
 
-def _statement(candidates: str, now: str, wall: str) -> str:
+def _statement(now: str, wall: str) -> str:
     # What waits for a parent yet is not even locked: of two parents that end at one moment the
     # later one's look, whose snapshot holds both ends, must not find the row held by the other's.
     # Whose parent failed is cancelled only under that parent's lock: a person may be retrying it.
-    # By primary keys, and by `job_dependencies_parent_id`.
+    # By primary keys, and by `job_dependencies_parent_id`: no status stands where rows are looked
+    # up, lest all that wait or have failed be read from the index of statuses.
     return f"""
-        WITH candidate AS MATERIALIZED ({candidates}),
-        decided AS MATERIALIZED (
+        WITH decided AS MATERIALIZED (
             SELECT j.id, f.culprit_id, f.culprit_step, f.culprit_is_gone
-            FROM candidate c JOIN job_statuses j ON j.id = c.id,
+            FROM unnest(%(ids)s::uuid[]) AS c(id),
+                LATERAL (
+                    SELECT id, status, held_by FROM job_statuses WHERE id = c.id OFFSET 0) AS j,
                 LATERAL (
                     SELECT bool_and(p.id IS NULL OR {_IS_TERMINAL}) AS is_free,
                         (array_agg(d.parent_id ORDER BY d.number) FILTER (WHERE {_HAS_BROKEN}))[1]
@@ -105,18 +127,19 @@ def _statement(candidates: str, now: str, wall: str) -> str:
                     FROM job_dependencies d LEFT JOIN job_statuses p ON p.id = d.parent_id
                     WHERE d.job_id = j.id) AS f
             WHERE j.status = 'waiting' AND j.held_by = 'dependency'
-                AND (f.is_free IS NOT FALSE OR f.culprit_id IS NOT NULL)
-            ORDER BY j.id LIMIT %(limit)s),
+                AND (f.is_free IS NOT FALSE OR f.culprit_id IS NOT NULL)),
         culprit AS MATERIALIZED (
-            SELECT p.id, p.job_class, p.status FROM job_statuses p
-            WHERE p.id = ANY(ARRAY(SELECT culprit_id FROM decided))
-                AND p.status IN ('failed', 'cancelled')
-            ORDER BY p.id FOR SHARE SKIP LOCKED),
+            SELECT * FROM (
+                SELECT p.id, p.job_class, p.status FROM job_statuses p
+                WHERE p.id = ANY(ARRAY(SELECT culprit_id FROM decided))
+                ORDER BY p.id FOR SHARE SKIP LOCKED) AS held
+            WHERE status IN ('failed', 'cancelled')),
         locked AS MATERIALIZED (
-            SELECT j.id FROM job_statuses j
-            WHERE j.id = ANY(ARRAY(SELECT id FROM decided))
-                AND j.status = 'waiting' AND j.held_by = 'dependency'
-            ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED),
+            SELECT id FROM (
+                SELECT j.id, j.status, j.held_by FROM job_statuses j
+                WHERE j.id = ANY(ARRAY(SELECT id FROM decided))
+                ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED) AS held
+            WHERE status = 'waiting' AND held_by = 'dependency'),
         fate AS MATERIALIZED (
             SELECT d.id, d.culprit_id, concat(
                 'cancelled: ', coalesce(c.job_class, 'job'), ' ', d.culprit_id,

@@ -11,7 +11,9 @@ from jobs.models import JobStatus
 from jobs.statuses import Status
 
 PAGE = 500  # waiting jobs that one statement looks at
-PAGES = 10  # of one pass: of more waiting jobs the next pass looks at the next ones
+PAGES = 4  # of one pass: of more waiting jobs the next pass looks at the next ones
+# Between two passes, at least: each costs some 50 ms where so many wait.
+EVERY_SECONDS = 1.0
 
 
 class Dependents:

@@ -18,7 +18,7 @@ from django.db import connection, connections
 
 from jobs import conf
 from jobs.maintenance import leader, prune, relay, rescue
-from jobs.maintenance.dependents import Dependents
+from jobs.maintenance.dependents import EVERY_SECONDS, Dependents
 from jobs.maintenance.watch import HeartbeatWatch
 from jobs.processes import channel
 from jobs.processes.connection import LOCK_MILLISECONDS, configure, unit_of_work
@@ -155,7 +155,7 @@ def _duties(
     release = Duty(
         name="release",
         verb=partial(Dependents().release, between),
-        interval_seconds=relay_seconds,
+        interval_seconds=max(relay_seconds, EVERY_SECONDS),
         outages=outages,
     )
     short = [promote, release, rescue_lost]

@@ -36,8 +36,7 @@ def branch_of(parent_ids: Sequence[UUID]) -> list[UUID]:
         living = _revive(living)
         revived += living
     if revived:
-        for job_id in revived:
-            logger.info("Job %s: revived", job_id, extra={"job_id": str(job_id)})
+        logger.info("Revived %d job(s) that were cancelled because of these", len(revived))
         transaction.on_commit(partial(_check, revived), robust=True)
     return revived
 

@@ -541,3 +541,60 @@ def test_a_parent_whose_dependents_live_is_not_pruned(redis: Redis) -> None:
     JobStatus.objects.filter(id=child.id).update(status="completed", finished_at=long_ago)
     assert prune.prune(lambda _: True) == 2
     assert not JobDependency.objects.exists()
+
+
+def test_a_wide_fan_is_released_in_several_statements(
+    redis: Redis, worker: JobWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.dispatch.advance.MOVED_AT_ONCE", 2)
+    parent = Echo.dispatch()
+    children = Echo.dispatch_many([{}] * 5, depends_on=[parent])
+
+    run(parent, worker=worker)
+
+    assert [now_of(child) for child in children] == ["queued"] * 5
+    assert pushed(redis)[-5:] == [str(child.id) for child in children]
+
+
+def test_what_takes_too_long_is_left_to_the_duty(
+    redis: Redis, worker: JobWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.dispatch.advance.LONGEST_SECONDS", 0.0)
+    parent = Echo.dispatch()
+    child = Echo.dispatch(depends_on=[parent])
+    last = Echo.dispatch(depends_on=[child])
+
+    run(parent, FAILED, worker=worker)
+    assert [now_of(child), now_of(last)] == ["cancelled", "waiting"]
+
+    Dependents().release(lambda: True)
+    assert now_of(last) == "cancelled"
+
+
+def test_many_cancelled_jobs_are_not_all_logged(
+    redis: Redis, worker: JobWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent = Echo.dispatch()
+    Echo.dispatch_many([{}] * 12, depends_on=[parent])
+
+    run(parent, FAILED, worker=worker)
+
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("cancelled: Echo" in line for line in said) == 10
+    assert "2 more jobs: cancelled, for a job that they depend on" in said
+
+
+def test_a_look_that_fails_costs_the_end_nothing(redis: Redis, worker: JobWorker) -> None:
+    parent = Echo.dispatch()
+    child = Echo.dispatch(depends_on=[parent])
+    with others.elsewhere() as cursor:
+        cursor.execute("LOCK TABLE job_dependencies IN ACCESS EXCLUSIVE MODE")
+        with connection.cursor() as own:
+            own.execute("SET lock_timeout = '50ms'")
+        run(parent, worker=worker)
+        with connection.cursor() as own:
+            own.execute("RESET lock_timeout")
+    assert [now_of(parent), now_of(child)] == ["completed", "waiting"]
+
+    Dependents().release(lambda: True)
+    assert now_of(child) == "queued"
