@@ -12,9 +12,9 @@ from django import forms
 from django.conf import settings
 
 from jobs import conf
-from jobs.admin import schedule_texts
+from jobs.admin import schedule_steps, schedule_texts
 from jobs.errors import Fault
-from jobs.insights import schedule_grid
+from jobs.insights import schedule_grid, schedules
 from jobs.models import Schedule
 from jobs.schedules import declaration
 
@@ -111,7 +111,8 @@ class ScheduleForm(forms.Form):
             raise forms.ValidationError(f"This is not JSON: {error}") from error
         if not isinstance(found, dict):
             raise forms.ValidationError("Name the steps: a JSON object.")
-        return found
+        stored = self.schedule.steps if self.schedule is not None else None
+        return schedule_steps.with_secrets(found, stored or {})
 
     def entry(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what is written as an entry of JOB_SCHEDULES. The form is valid."""
@@ -151,13 +152,12 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
     if schedule is None:
         words = {"timezone": settings.TIME_ZONE, "overlap": "skip", "catch_up": "last"}
         return {**words, "enabled": True}
-    entry = declaration.entry_of(schedule)
+    entry, steps = declaration.entry_of(schedule), schedules.shown_steps(schedule)
     shown = {key: entry.get(key, "") for key in _KEYS}
     zone = schedule_grid.zone_of(schedule)
     for key in _MOMENTS:
         moment: datetime | None = getattr(schedule, key)
         shown[key] = moment.astimezone(zone).strftime(_LOCAL) if moment else ""
-    steps = entry.get("steps")
     return {
         **shown,
         "cron": "\n".join(schedule.crons),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -190,6 +191,46 @@ def test_a_secret_is_not_taken_along_to_another_place(boss):
 
     assert "Type it again" in answer.content.decode()
     assert Schedule.objects.get().params == secret
+
+
+def with_secrets():
+    """Make a workflow with a secret; return its form as a browser sends it."""
+    step = {"job": "Secretive", "params": {"user": "alice", "password": "correct horse"}}
+    make_schedule(**STORED | {"job_class": "", "params": {}, "steps": {"a": step}})
+    shown = {"a": {**step, "params": {"user": "alice", "password": "[redacted]"}}}
+    return shown, FORM | {"job": "", "cron": "1 2 * * *"}
+
+
+def test_a_secret_of_a_step_stays_and_is_never_shown(boss):
+    shown, form = with_secrets()
+
+    html = boss.get(EDIT).content.decode()
+    boss.post(EDIT, form | {"steps": json.dumps(shown)})
+
+    assert "correct horse" not in html
+    changed = Schedule.objects.get()
+    assert changed.steps["a"]["params"] == {"user": "alice", "password": "correct horse"}
+    assert changed.crons == ["1 2 * * *"]
+
+
+@pytest.mark.parametrize("way", ["other params", "another name", "another class"])
+def test_a_secret_of_a_step_is_not_taken_along_to_another_place(boss, way):
+    shown, form = with_secrets()
+    if way == "other params":
+        shown["a"]["params"]["user"] = "mallory"
+    elif way == "another name":
+        shown["b"] = shown.pop("a")
+    else:
+        shown["a"] |= {"job": "Echo", "params": {"value": "[redacted]"}}
+
+    answer = boss.post(EDIT, form | {"steps": json.dumps(shown)})
+
+    if way == "another class":
+        assert "correct horse" not in json.dumps(Schedule.objects.get().steps)
+    else:
+        assert "type password again" in answer.content.decode()
+        stored = Schedule.objects.get().steps["a"]["params"]
+        assert stored == {"user": "alice", "password": "correct horse"}
 
 
 def test_a_schedule_of_the_settings_is_not_edited(boss):

@@ -340,6 +340,23 @@ def test_a_schedule_is_made_changed_and_deleted(changer):
     assert list(by) == [("created", "alice"), ("changed", "alice"), ("deleted", "alice")]
 
 
+@pytest.mark.parametrize("is_workflow", [False, True])
+def test_what_is_shown_in_the_place_of_a_secret_is_not_taken_for_one(client_with, is_workflow):
+    client = client_with("change_schedule", "run_secretive")
+    one = {"job": "Secretive", "params": {"user": "ann", "password": "hunter22"}}
+    make_schedule(**({"steps": {"a": one}, "job": None, "params": None} if is_workflow else one))
+    seen = client.get("/api/schedules/nightly/").json()
+    keys = ("job", "steps", "cron", "timezone", "params")
+    entry = {key: seen[key] for key in keys if seen[key]}
+
+    answer = client.put("/api/schedules/nightly/", entry, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert "password is '[redacted]', as a secret is shown" in answer.json()["detail"]
+    row = Schedule.objects.get()
+    assert (row.steps["a"] if is_workflow else {"params": row.params})["params"] == one["params"]
+
+
 def test_every_fault_of_a_schedule_is_named_with_its_place(changer):
     body = {"name": "mine", "job": "Echo", "cron": "61 * * * *", "overlap": "never"}
 
