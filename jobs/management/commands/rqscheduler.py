@@ -1,4 +1,4 @@
-"""django-rq's command, with our scheduler and an interval that keeps ticks on time."""
+"""django-rq's command, with our scheduler: it looks each second, whatever `--interval` says."""
 
 from __future__ import annotations
 
