@@ -70,7 +70,7 @@ def sentences(schedule: Schedule, now: datetime) -> list[str]:
     if schedule.is_of_settings:
         said.append(
             f"It is declared in settings.JOB_SCHEDULES[{schedule.name!r}] and edited there;"
-            " here it can be paused and run."
+            " here it can be paused, run and backfilled."
         )
     return said
 
