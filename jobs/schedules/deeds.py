@@ -11,8 +11,8 @@ from uuid import UUID
 
 from jobs import json_values
 from jobs.models import Schedule
-from jobs.schedules import making, overlap, requests
-from jobs.schedules.making import Draft, Wish
+from jobs.schedules import drafts, overlap, requests
+from jobs.schedules.drafts import Draft, Wish
 from jobs.schedules.moments import missed
 from jobs.schedules.moments.missed import Handled
 from jobs.schedules.overlap import Decision, Lane, Living
@@ -67,9 +67,9 @@ def of(
     for handled in overlap.thinned(schedule.overlap, moments):
         wish = Wish(schedule=schedule, logical_time=handled.moment)
         if not handled.is_made:
-            deed.drafts.append(Draft(wish=making.skipped(wish, handled.reason)))
+            deed.drafts.append(Draft(wish=drafts.skipped(wish, handled.reason)))
         elif refusal is not None:
-            deed.drafts.append(Draft(wish=making.refused(wish, refusal)))
+            deed.drafts.append(Draft(wish=drafts.refused(wish, refusal)))
         else:
             _decide(deed, wish, lane.decide(handled), lane)
     return deed
@@ -77,9 +77,9 @@ def of(
 
 def _decide(deed: Deed, wish: Wish, decision: Decision, lane: Lane) -> None:
     if decision.skipped:
-        deed.drafts.append(Draft(wish=making.skipped(wish, decision.skipped)))
+        deed.drafts.append(Draft(wish=drafts.skipped(wish, decision.skipped)))
         return
-    draft = making.draft(
+    draft = drafts.draft(
         replace(
             wish,
             run_at=jittered(wish.schedule, wish.logical_time),

@@ -1,4 +1,4 @@
-"""The run of a moment and its job: made together, once for each moment, one or many."""
+"""The run of a moment and its jobs: inserted together, once for each moment, one or many."""
 
 from __future__ import annotations
 
@@ -15,46 +15,13 @@ from django.db import connection
 from jobs import conf, json_values
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
-from jobs.errors import DispatchError
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock
-from jobs.schedules import requests
-from jobs.values import value
+from jobs.schedules import drafts
+from jobs.schedules.drafts import Draft, Kind, Outcome, Wish
 
 logger = logging.getLogger("jobs.schedules")
 
 LOGGED_ONE_BY_ONE = 10  # of one statement
-
-Kind = ScheduleRun.Kind
-Outcome = ScheduleRun.Outcome
-
-
-@value
-class Wish:
-    """A run that somebody wants of a moment."""
-
-    schedule: Schedule
-    logical_time: datetime
-    kind: Kind = Kind.TICK
-    made_by: str = ""
-    outcome: Outcome = Outcome.DISPATCHED  # any other makes no job
-    reason: str = ""  # of the outcome, for people
-    params: Mapping[str, Any] | None = None  # in the place of the schedule's own
-    run_at: datetime | None = None  # the job starts no earlier
-    depends_on: tuple[UUID, ...] = ()  # the job starts when these have ended, however they ended
-    backfill: Backfill | None = None
-
-
-@value
-class Draft:
-    """A run before it is inserted, and its jobs, which can be made."""
-
-    wish: Wish
-    requests: tuple[Request, ...] = ()
-
-    @property
-    def job_ids(self) -> tuple[UUID, ...]:
-        """Of its jobs; others of the same call may depend on them."""
-        return tuple(request.job_id for request in self.requests if request.job_id is not None)
 
 
 def make(
@@ -89,44 +56,27 @@ def make(
         params=params,
         backfill=backfill,
     )
-    return make_many([draft(wish)])[0]
+    return make_many([drafts.draft(wish)])[0]
 
 
-def draft(wish: Wish) -> Draft:
-    """Return the run and its jobs; refused, and without one, where they can't be made."""
-    if wish.outcome != Outcome.DISPATCHED:
-        return Draft(wish=wish)
-    try:
-        found = requests.of_moment(
-            wish.schedule,
-            wish.logical_time,
-            params=wish.params,
-            run_at=wish.run_at,
-            depends_on=wish.depends_on,
-        )
-    except DispatchError as error:
-        return Draft(wish=refused(wish, str(error)))
-    return Draft(wish=wish, requests=found)
-
-
-def make_many(drafts: Sequence[Draft]) -> list[ScheduleRun | None]:
+def make_many(wanted: Sequence[Draft]) -> list[ScheduleRun | None]:
     """Make runs and their jobs, each moment once: a few statements for all.
 
     Call inside a transaction. What nobody foresaw is raised, and then nothing was made.
 
     Args:
-        drafts: Their jobs may depend on those of drafts before them.
+        wanted: Their jobs may depend on those of drafts before them.
 
     Returns:
         A run for each draft; None where its moment has one.
     """
-    runs = _inserted([each.wish for each in drafts])
-    born = _born(drafts, runs)
+    runs = _inserted([each.wish for each in wanted])
+    born = _born(wanted, runs)
     if born:
         jobs = {job.id: job for job in create.dispatch(born)}
         firsts = [
             (run, jobs[each.job_ids[0]])
-            for run, each in zip(runs, drafts, strict=True)
+            for run, each in zip(runs, wanted, strict=True)
             if run is not None and each.requests
         ]
         _link(firsts)
@@ -134,21 +84,11 @@ def make_many(drafts: Sequence[Draft]) -> list[ScheduleRun | None]:
     return runs
 
 
-def refused(wish: Wish, reason: str) -> Wish:
-    """Return the wish for a run that says why this one's job can't be made."""
-    return replace(wish, outcome=Outcome.REFUSED, reason=reason)
-
-
-def skipped(wish: Wish, reason: str) -> Wish:
-    """Return the wish for a run that makes no job, on purpose."""
-    return replace(wish, outcome=Outcome.SKIPPED, reason=reason)
-
-
-def _born(drafts: Sequence[Draft], runs: Sequence[ScheduleRun | None]) -> list[Request]:
+def _born(wanted: Sequence[Draft], runs: Sequence[ScheduleRun | None]) -> list[Request]:
     """Return the jobs of new runs; what depends on one that is not made waits for what it would."""
     instead: dict[UUID, tuple[UUID, ...]] = {}
     born = []
-    for each, run in zip(drafts, runs, strict=True):
+    for each, run in zip(wanted, runs, strict=True):
         for request in each.requests:
             parents = (instead.get(parent, (parent,)) for parent in request.depends_on)
             depends_on = tuple(chain.from_iterable(parents))

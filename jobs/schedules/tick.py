@@ -13,8 +13,8 @@ from django.db.models.expressions import RawSQL
 from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
 from jobs.processes.outage import is_postgresql_away
-from jobs.schedules import deeds, making, overlap
-from jobs.schedules.making import Draft, Wish
+from jobs.schedules import deeds, drafts, making, overlap
+from jobs.schedules.drafts import Draft, Wish
 from jobs.schedules.moments import missed
 from jobs.values import value
 
@@ -88,7 +88,7 @@ def put_off(name: str, fault: Exception) -> None:
         for schedule in _lock(_due().filter(name=name)):
             moment = schedule.next_at or clock.read()
             wish = Wish(schedule=schedule, logical_time=moment)
-            making.make_many([Draft(wish=making.refused(wish, deeds.told(schedule, fault)))])
+            making.make_many([Draft(wish=drafts.refused(wish, deeds.told(schedule, fault)))])
             _move({name: clock.read() + _PUT_OFF})
 
 
@@ -162,7 +162,7 @@ def _handle(found: Sequence[Schedule]) -> Made:
     now = clock.read()
     limit = max(1, missed.MAX_MOMENTS // len(found))
     lanes = overlap.lanes(found)
-    drafts: list[Draft] = []
+    wanted: list[Draft] = []
     moved: dict[str, datetime | None] = {}
     apart = []
     spoken_at = time.monotonic()
@@ -173,9 +173,9 @@ def _handle(found: Sequence[Schedule]) -> Made:
         if deed.cancels:
             apart.append(schedule.name)
         else:
-            drafts += deed.drafts
+            wanted += deed.drafts
             moved[schedule.name] = plan.next_at
-    making.make_many(drafts)
+    making.make_many(wanted)
     _move(moved)
     return Made(count=len(moved), apart=tuple(apart))
 

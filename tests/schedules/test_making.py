@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.models import JobStatus, Schedule, ScheduleRun
-from jobs.schedules import making
-from jobs.schedules.making import Draft, Kind, Outcome, Wish
+from jobs.schedules import drafts, making
+from jobs.schedules.drafts import Draft, Kind, Outcome, Wish
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +90,7 @@ def test_many_are_made_by_three_statements_and_one_bad_one_stops_no_other():
     )
 
     with CaptureQueriesContext(connection) as queries:
-        runs = making.make_many([making.draft(wish) for wish in wishes])
+        runs = making.make_many([drafts.draft(wish) for wish in wishes])
 
     assert len(queries) == 3
     outcomes = [run and run.outcome for run in runs]
@@ -106,7 +106,7 @@ def test_a_run_may_start_later():
     later = timezone.now() + timedelta(minutes=5)
 
     wish = Wish(schedule=schedule(), logical_time=MOMENT, run_at=later)
-    making.make_many([making.draft(wish)])
+    making.make_many([drafts.draft(wish)])
 
     job = JobStatus.objects.get()
     assert (job.status, job.due_at) == ("scheduled", later)
