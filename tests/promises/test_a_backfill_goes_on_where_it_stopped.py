@@ -71,16 +71,16 @@ def test_schedulers_that_are_killed_again_and_again_make_each_moment_once(
 ) -> None:
     schedulers.start()
     workers.start("low")
-    wish = start(days=30, max_active=5)
+    wish = start(days=20, max_active=5)
 
-    for number in range(4):
+    for number in range(3):
         doomed = schedulers.start()
         wait.until("more", lambda number=number: len(jobs_of(wish)) >= 5 * (number + 1))
         doomed.kill()
     wait.until("its end", lambda: Backfill.objects.get(pk=wish.pk).status == "completed")
 
     wish.refresh_from_db()
-    assert wish.made == wish.total == 30
+    assert wish.made == wish.total == 20
     assert_each_moment_is_made_once(wish)
 
 
