@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from jobs.schedules.moments import logical
 from jobs.schedules.moments.cron import Rule
@@ -67,3 +70,17 @@ def test_names_that_are_none_are_found():
     params = {"a": ["{logical_day}"], "b": {"c": "{ logical_date }"}, "d": "{other} {logical_date}"}
 
     assert list(logical.unknown(params)) == ["logical_day", " logical_date "]
+
+
+def test_the_docs_tell_what_each_name_stands_for():
+    page = Path(settings.BASE_DIR, "docs", "schedules.md").read_text()
+    rows = re.findall(r"^\| (`\{.*?) \|.*\| (.*?) \|$", page, re.MULTILINE)
+    told = {
+        name: said
+        for names, texts in rows
+        for name, said in zip(
+            re.findall(r"`\{(\w+)\}`", names), re.findall(r"`(.*?)`", texts), strict=True
+        )
+    }
+
+    assert told == {name: filled(f"{{{name}}}") for name in logical.NAMES}
