@@ -13,9 +13,12 @@ from django.conf import settings
 
 from jobs.models import Schedule
 from jobs.schedules.keys import DEFAULTS, KEYS, NAME
-from jobs.schedules.moments import cron, spans, zones
+from jobs.schedules.moments import cron, missed, spans, zones
 from jobs.schedules.moments.cron import Rule
 from jobs.workflows import declared as workflow
+from jobs.workflows.build import MAX_EDGES
+
+Overlap = Schedule.Overlap
 
 # The shortest distance of a rule's moments is looked for in so many of them, from this day on.
 _LOOKED_AT = 60
@@ -204,6 +207,22 @@ def _flaws_of_whole(declared: Declared) -> Iterator[Flaw]:
         )
     for fault in workflow.shape_faults(declared.steps):
         yield _flaw("steps", "jobs.E017", f"steps: {fault.rstrip('.')}", KEYS["steps"].hint)
+    yield from _flaws_of_waits(declared, declared.steps)
+
+
+def _flaws_of_waits(declared: Declared, steps: Mapping[str, Any]) -> Iterator[Flaw]:
+    """Yield what is wrong where the first steps may wait for all of the run before."""
+    waits = declared.overlap != Overlap.SKIP or declared.catch_up not in {missed.NONE, missed.LAST}
+    if declared.overlap == Overlap.ALLOW or not waits:
+        return
+    firsts = sum(not (isinstance(step, Mapping) and step.get("after")) for step in steps.values())
+    if firsts * len(steps) > MAX_EDGES:
+        message = (
+            f"steps: {firsts:,} of {len(steps):,} follow no other, and as overlap and catch_up say "
+            f"each may wait for all of the run before: {firsts * len(steps):,} ways, at most "
+            f"{MAX_EDGES:,}"
+        )
+        yield _flaw("steps", "jobs.E017", message, "Put one step before them all.")
 
 
 def _flaws_of_rule(rule: Rule, jitter: timedelta) -> Iterator[Flaw]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,6 +19,10 @@ from jobs.schedules.moments.missed import Handled
 from jobs.schedules.overlap import Decision, Lane, Living
 from jobs.schedules.rules import rule_of
 from jobs.values import value
+from jobs.workflows.build import MAX_EDGES
+
+# So long the checks of one moment's params may take: then PostgreSQL ends the silent transaction.
+MAX_CHECK_SECONDS = 4.0
 
 
 @value
@@ -54,6 +59,7 @@ def of(
     lane: Lane,
     *,
     refusal: str | None = None,
+    meanwhile: Callable[[], object],
 ) -> Deed:
     """Return what is to be done for the moments of one schedule.
 
@@ -62,9 +68,14 @@ def of(
         moments: What becomes of them, in order.
         lane: Its living runs; takes note of those that are to be made.
         refusal: Why nothing can be made; then the runs that would are refused.
+        meanwhile: Called before each of them.
+
+    Raises:
+        TimeoutError: To check its params took too long to make anything now.
     """
     deed = Deed(drafts=[], cancels=[])
     for handled in overlap.thinned(schedule.overlap, moments):
+        meanwhile()
         wish = Wish(schedule=schedule, logical_time=handled.moment)
         if not handled.is_made:
             deed.drafts.append(Draft(wish=drafts.skipped(wish, handled.reason)))
@@ -79,7 +90,7 @@ def _decide(deed: Deed, wish: Wish, decision: Decision, lane: Lane) -> None:
     if decision.skipped:
         deed.drafts.append(Draft(wish=drafts.skipped(wish, decision.skipped)))
         return
-    draft = drafts.draft(
+    draft = _draft(
         replace(
             wish,
             run_at=jittered(wish.schedule, wish.logical_time),
@@ -97,6 +108,26 @@ def _decide(deed: Deed, wish: Wish, decision: Decision, lane: Lane) -> None:
                 waits=bool(decision.depends_on),
             )
         )
+
+
+def _draft(wish: Wish) -> Draft:
+    begun = time.monotonic()
+    draft = drafts.draft(wish)
+    took = time.monotonic() - begun
+    if took > MAX_CHECK_SECONDS:
+        raise TimeoutError(
+            f"To check the params of {wish.schedule.name} took {took:.1f} s, and may take "
+            f"{MAX_CHECK_SECONDS:.0f} s: leave to the job what takes long."
+        )
+    roots = sum(request.depends_on == wish.depends_on for request in draft.requests)
+    ways = roots * len(wish.depends_on)
+    if ways > MAX_EDGES:
+        why = (
+            f"its {roots:,} first steps would wait for {len(wish.depends_on):,} living jobs, in "
+            f"{ways:,} ways, at most {MAX_EDGES:,}: put one step before all others"
+        )
+        return Draft(wish=drafts.refused(wish, why))
+    return draft
 
 
 def jittered(schedule: Schedule, moment: datetime) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from django.db import connection
@@ -83,14 +84,21 @@ class Lane:
         # Those that wait wait for each other: the newest of them is behind them all.
         before = [run for run in self._living if run is newest or not run.waits]
         return Decision(
-            depends_on=tuple(job_id for run in before for job_id in run.job_ids),
+            depends_on=_newest(before),
             reason=f"waits for the run of {newest.logical_time}",
         )
 
     def _cancel(self) -> Decision:
         ids = tuple(job_id for run in self._living for job_id in run.job_ids)
         moments = ", ".join(str(run.logical_time) for run in self._living[-3:])
-        return Decision(depends_on=ids, cancels=ids, reason=f"cancelled the run of {moments}")
+        before = _newest(self._living)
+        return Decision(depends_on=before, cancels=ids, reason=f"cancelled the run of {moments}")
+
+
+def _newest(living: Sequence[Living]) -> tuple[UUID, ...]:
+    """Return the jobs of these runs, at most the MAX_LIVING newest."""
+    ids = (job_id for run in reversed(living) for job_id in run.job_ids)
+    return tuple(islice(ids, MAX_LIVING))
 
 
 def lanes(schedules: Sequence[Schedule]) -> Mapping[str, Lane]:

@@ -19,6 +19,8 @@ from jobs.schedules.moments import missed
 from jobs.values import value
 
 BATCH = 100  # schedules of one transaction
+# And so many jobs, and those of one moment more: a workflow may have a thousand.
+MAX_JOBS = 2_000
 
 # What a process that is stopped in the middle of a tick holds, others can't make: PostgreSQL ends
 # its transaction, in time for them to make it.
@@ -165,11 +167,13 @@ def _handle(found: Sequence[Schedule]) -> Made:
     wanted: list[Draft] = []
     moved: dict[str, datetime | None] = {}
     apart = []
-    spoken_at = time.monotonic()
+    life = _Life()
     for schedule in found:
-        spoken_at = _show_life(spoken_at)
-        plan = missed.plan(deeds.facts(schedule, now), limit=limit)
-        deed = deeds.of(schedule, plan.moments, lanes[schedule.name])
+        if sum(len(draft.requests) for draft in wanted) >= MAX_JOBS:
+            break  # the others stay due, and come next
+        plan = missed.plan(deeds.facts(schedule, now), limit=_limit(schedule, limit))
+        lane = lanes[schedule.name]
+        deed = deeds.of(schedule, plan.moments, lane, meanwhile=life.show)
         if deed.cancels:
             apart.append(schedule.name)
         else:
@@ -180,23 +184,31 @@ def _handle(found: Sequence[Schedule]) -> Made:
     return Made(count=len(moved), apart=tuple(apart))
 
 
-def _show_life(since: float) -> float:
-    """Have PostgreSQL hear of this transaction, if it hasn't for a while; return when it last did.
+class _Life:
+    """Has PostgreSQL hear of this transaction now and then.
 
     The checks of a job's params are its author's, and those of a hundred may take some time: that
     is not to be taken for a process that is stopped.
     """
-    if time.monotonic() - since < _SILENCE_SECONDS:
-        return since
-    clock.read()
-    return time.monotonic()
+
+    def __init__(self) -> None:
+        self._shown_at = time.monotonic()
+
+    def show(self) -> None:
+        if time.monotonic() - self._shown_at >= _SILENCE_SECONDS:
+            clock.read()
+            self._shown_at = time.monotonic()
+
+
+def _limit(schedule: Schedule, limit: int = missed.MAX_MOMENTS) -> int:
+    return max(1, min(limit, MAX_JOBS // max(1, len(schedule.steps or ()))))
 
 
 def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun]:
-    plan = missed.plan(deeds.facts(schedule, clock.read()))
+    plan = missed.plan(deeds.facts(schedule, clock.read()), limit=_limit(schedule))
     lane = overlap.lanes([schedule])[schedule.name]
     refusal = None if fault is None else deeds.told(schedule, fault)
-    deed = deeds.of(schedule, plan.moments, lane, refusal=refusal)
+    deed = deeds.of(schedule, plan.moments, lane, refusal=refusal, meanwhile=_Life().show)
     if deed.cancels:
         why = f"overlap is cancel_running: {plan.moments[-1].moment} has come"
         control.cancel(deed.cancels, by=f"schedule {schedule.name}", reason=why)

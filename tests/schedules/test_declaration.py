@@ -346,6 +346,24 @@ def test_every_fault_of_an_entry_is_told_at_once():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("policy", [{"overlap": "queue"}, {"catch_up": "1h"}])
+def test_first_steps_that_would_wait_in_too_many_ways_want_one_before_them(policy):
+    wide = {f"s{number}": {"job": "Echo"} for number in range(101)}
+    gated = {name: {**step, "after": ["first"]} for name, step in wide.items()}
+
+    _, (flaw,) = declaration.read("wide", {**FLOW, **policy, "steps": wide})
+
+    assert flaw.check_id == "jobs.E017"
+    assert "101 of 101 follow no other" in flaw.message
+    assert "10,201 ways, at most 10,000" in flaw.message
+    for entry in (
+        {**policy, "steps": gated | {"first": {"job": "Echo"}}},
+        {**policy, "steps": wide, "overlap": "allow"},
+        {"steps": wide},
+    ):
+        assert declaration.read("wide", {**FLOW, **entry})[1] == []
+
+
 def test_steps_that_wait_for_each_other_are_named():
     steps = {
         "load": {"job": "Echo", "after": ["sum"]},

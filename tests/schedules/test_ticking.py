@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.utils import timezone
 
 from jobs.broker.seldom import Seldom
+from jobs.dispatch import bonds
 from jobs.models import JobStatus, Schedule, ScheduleRun
-from jobs.schedules import tick, ticking
+from jobs.schedules import deeds, overlap, tick, ticking
 from jobs.statuses import Status
 from tests import others
 from tests.make import make_job
@@ -103,6 +105,90 @@ def test_slow_checks_of_params_are_not_taken_for_a_process_that_is_stopped(monke
     make_due()
 
     assert list(outcomes().values()) == ["dispatched"] * 10
+
+
+def test_slow_checks_of_many_moments_are_not_taken_for_it_either(monkeypatch):
+    monkeypatch.setattr(tick, "_HANGS_MILLISECONDS", 500)
+    monkeypatch.setattr(tick, "_SILENCE_SECONDS", 0.1)
+    since = timezone.now() - 10 * SECOND
+    schedule("slow", job_class=CheckSlowly.spec.name, every=SECOND, start_at=since)
+
+    make_due()
+
+    assert ScheduleRun.objects.filter(outcome="dispatched").count() >= 10
+
+
+def test_a_check_that_takes_too_long_stops_its_own_schedule_alone(monkeypatch, redis):
+    monkeypatch.setattr(tick, "_HANGS_MILLISECONDS", 80)
+    monkeypatch.setattr(deeds, "MAX_CHECK_SECONDS", 0.09)
+    schedule("slow", job_class=CheckSlowly.spec.name)
+    schedule("other")
+
+    make_due()
+
+    assert outcomes() == {"slow": "refused", "other": "dispatched"}
+    assert "leave to the job what takes long" in ScheduleRun.objects.get(outcome="refused").reason
+
+
+def wide(count):
+    return {f"s{number}": {"job": "Echo"} for number in range(count)}
+
+
+def test_a_transaction_makes_so_many_jobs_however_many_moments_of_large_workflows_are_due(
+    monkeypatch,
+):
+    monkeypatch.setattr(tick, "MAX_JOBS", 10)
+    since = timezone.now().replace(microsecond=0) - 6 * SECOND
+    for name in ("one", "two"):
+        schedule(name, job_class="", steps=wide(4), every=SECOND, start_at=since, end_at=since)
+    schedule("six", job_class="", steps=wide(4), every=SECOND, start_at=since, catch_up="1h")
+
+    tick.batch()
+
+    assert JobStatus.objects.count() <= 12
+    make_due()
+    assert ScheduleRun.objects.filter(outcome="dispatched").count() >= 8
+    assert JobStatus.objects.count() == 4 * ScheduleRun.objects.count()
+
+
+@pytest.mark.parametrize("policy", ["queue_all", "cancel_running"])
+def test_first_steps_that_would_wait_in_too_many_ways_are_refused_and_the_others_made(
+    redis, policy
+):
+    start_at = timezone.now().replace(microsecond=0) - 2 * SECOND
+    end_at = start_at + SECOND
+    fields = {"steps": wide(101), "overlap": "queue", "every": SECOND}
+    row = schedule("wide", job_class="", start_at=start_at, end_at=end_at, **fields)
+    make_due()
+    Schedule.objects.update(overlap=policy, end_at=None, next_at=end_at + SECOND)
+    row.refresh_from_db()
+    schedule("other")
+
+    make_due()
+
+    found = ScheduleRun.objects.filter(schedule_name="wide").order_by("logical_time")
+    refused = found.filter(outcome="refused")
+    assert refused
+    assert {"put one step before all others" in run.reason for run in refused} == {True}
+    assert not JobStatus.objects.filter(status="cancelled").exists()
+    assert outcomes()["other"] == "dispatched"
+
+
+def test_large_runs_that_queue_up_wait_for_the_newest_jobs_before_them(redis, monkeypatch):
+    monkeypatch.setattr(overlap, "MAX_LIVING", 4)
+    monkeypatch.setattr(bonds, "MAX_PARENTS", 4)
+    steps = {"a": {"job": "Echo"}}
+    steps |= {name: {"job": "Echo", "after": ["a"]} for name in ("b", "c", "d")}
+    schedule("large", job_class="", steps=steps, overlap="queue_all", every=SECOND)
+
+    make_due()
+
+    runs = list(ScheduleRun.objects.order_by("logical_time"))
+    assert {run.outcome for run in runs} == {"dispatched"}
+    for before, run in pairwise(runs):
+        waits_for = JobStatus.objects.filter(dependents__job=run.job)
+        assert {job.logical_time for job in waits_for} == {before.logical_time}
+        assert len(waits_for) == 4
 
 
 def test_a_held_row_of_a_job_that_is_to_be_cancelled_holds_up_no_other(caplog, monkeypatch):
