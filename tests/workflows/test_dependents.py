@@ -416,11 +416,11 @@ def test_a_retried_parent_revives_its_branch(redis: Redis, worker: JobWorker) ->
 def test_what_is_cancelled_while_its_branch_is_revived_is_revived_too(redis: Redis) -> None:
     first, second, third, fourth = chain(*(Echo.step() for _ in range(4))).dispatch()
     JobStatus.objects.filter(id=first.id).update(status="failed", finished_at=first.created_at)
-    advance._move(advance._DEPENDENTS, [first.id])
+    advance._move([second.id])
     assert now_of(second) == "cancelled"
 
     with transaction.atomic():
-        advance._move(advance._DEPENDENTS, [second.id])
+        advance._move([third.id])
         retry = others.at_once(lambda: control.retry([first.id], by="ann"))
         others.until_blocked()
     retry.result(30)
