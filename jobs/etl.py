@@ -140,7 +140,12 @@ class EtlJob(BaseJob):
 
     # --- Ours ---
 
+    def __post_init__(self) -> None:
+        """Refuse, at dispatch already, options that make no sense, where they are params."""
+        _refuse_wrong_values(self)
+
     def _perform(self) -> dict[str, Any]:
+        _refuse_wrong_values(self)  # an author's own __post_init__ takes the place of ours
         begun = self._begun()
         if begun.result is not None:
             return begun.result  # an attempt before did all but record its end
@@ -287,18 +292,31 @@ def _refuse_taken_names(cls: type[EtlJob], params: set[str]) -> None:
 
 
 def _refuse_wrong_options(cls: type[EtlJob], params: set[str]) -> None:
-    if "batch_size" not in params and cls.batch_size < 1:
-        raise InvalidDeclaration(f"{cls.__name__}: batch_size must be at least 1.")
-    if "max_rejected" in params:
-        return
-    match limit := cls.max_rejected:
+    wrong = None if "batch_size" in params else _wrong_batch_size(cls.batch_size)
+    if wrong is None and "max_rejected" not in params:
+        wrong = _wrong_limit(cls.max_rejected)
+    if wrong:
+        raise InvalidDeclaration(f"{cls.__name__}: {wrong}")
+
+
+def _refuse_wrong_values(job: EtlJob) -> None:
+    if wrong := _wrong_batch_size(job.batch_size) or _wrong_limit(job.max_rejected):
+        raise ValueError(wrong)
+
+
+def _wrong_batch_size(size: int) -> str | None:
+    return "batch_size must be at least 1." if size < 1 else None
+
+
+def _wrong_limit(limit: float | None) -> str | None:
+    match limit:
         case None:
-            return
+            return None
         case float() if 0 <= limit <= 1:
-            return
+            return None
         case int() if limit >= 0 and not isinstance(limit, bool):
-            return
-    raise InvalidDeclaration(
-        f"{cls.__name__}: max_rejected must be a number of rows (an int), a share of them (a float "
-        f"from 0.0 to 1.0) or None, not {limit!r}."
+            return None
+    return (
+        "max_rejected must be a number of rows (an int), a share of them (a float from 0.0 to 1.0) "
+        f"or None, not {limit!r}."
     )

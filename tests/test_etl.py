@@ -12,6 +12,7 @@ from jobs import registry
 from jobs.errors import (
     InvalidCheckpoint,
     InvalidDeclaration,
+    InvalidParams,
     InvalidResult,
     ResultTooLarge,
     StaleAttempt,
@@ -308,6 +309,21 @@ def test_the_limit_and_the_batch_may_be_params(make: Any) -> None:
     assert run(job)["rows_rejected"] == 2
     with pytest.raises(TooManyRejected):
         run(started(job_class))
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("max_rejected", 5)])
+def test_options_that_make_no_sense_as_params_are_refused(make: Any, name: str, value: int) -> None:
+    kinds = {"batch_size": "int", "max_rejected": "float | None"}
+    chosen = {"batch_size": 10, "max_rejected": None, "__annotations__": kinds}
+    careless = make([1, 2], __post_init__=lambda self: None, **chosen)
+    job = started(careless)
+    JobStatus.objects.filter(id=job.id).update(params={name: value})
+    job.refresh_from_db()
+
+    with pytest.raises(InvalidParams, match=f"{name} must be"):
+        make([1, 2], **chosen).dispatch(**{name: value})
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        run(job)
 
 
 def test_a_batch_of_a_slow_source_is_loaded_before_it_is_full(
