@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +57,48 @@ def freeze(
         is_async=_is_async(cls),
         tags=cls.tags,
         retention=_retention(cls),
+    )
+
+
+def refuse_import(cls: type[Any], params: Set[str], *, taken: Set[str]) -> None:
+    """Refuse an EtlJob whose params or options make no sense.
+
+    Args:
+        cls: The class.
+        params: The names of its own params.
+        taken: Names that mean something else to every EtlJob.
+
+    Raises:
+        InvalidDeclaration: What is wrong, and what to write.
+    """
+    if met := params & taken:
+        raise InvalidDeclaration(
+            f"{cls.__name__}: {', '.join(sorted(met))} can't be a param's name: it is a hook or "
+            "an option of EtlJob. To set an option, leave out its annotation."
+        )
+    # What is a param is looked at when it has a value.
+    fault = import_fault(
+        batch_size=None if "batch_size" in params else cls.batch_size,
+        max_rejected=None if "max_rejected" in params else cls.max_rejected,
+    )
+    if fault:
+        raise InvalidDeclaration(f"{cls.__name__}: {fault}")
+
+
+def import_fault(*, batch_size: int | None, max_rejected: float | None) -> str:
+    """Return what is wrong with these options of an EtlJob; empty where nothing is, or for None."""
+    if batch_size is not None and batch_size < 1:
+        return "batch_size must be at least 1."
+    match max_rejected:
+        case None:
+            return ""
+        case float() if 0 <= max_rejected <= 1:
+            return ""
+        case int() if max_rejected >= 0 and not isinstance(max_rejected, bool):
+            return ""
+    return (
+        "max_rejected must be a number of rows (an int), a share of them (a float from 0.0 to 1.0) "
+        f"or None, not {max_rejected!r}."
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db import transaction
 
+from jobs import declaring
 from jobs.base import BaseJob
-from jobs.errors import InvalidCheckpoint, InvalidDeclaration, TooManyRejected
+from jobs.errors import InvalidCheckpoint, TooManyRejected
 from jobs.lifecycle import checkpoint, rejected
 from jobs.lifecycle.checkpoint import Checkpoint, Counts
 from jobs.lifecycle.rejected import Rejected, RejectedRow
@@ -96,8 +97,7 @@ class EtlJob(BaseJob):
             for name, annotation in inspect.get_annotations(cls).items()
             if not str(annotation).startswith(("ClassVar", "typing.ClassVar"))
         }
-        _refuse_taken_names(cls, params)
-        _refuse_wrong_options(cls, params)
+        declaring.refuse_import(cls, params, taken=_TAKEN)
         super().__init_subclass__(**kwargs)
 
     # --- The author's half ---
@@ -283,40 +283,7 @@ _MAY_BE_PARAMS = {"batch_size", "max_rejected"}
 _TAKEN = {name for name in vars(EtlJob) if not name.startswith("_")} - _MAY_BE_PARAMS
 
 
-def _refuse_taken_names(cls: type[EtlJob], params: set[str]) -> None:
-    if taken := params & _TAKEN:
-        raise InvalidDeclaration(
-            f"{cls.__name__}: {', '.join(sorted(taken))} can't be a param's name: it is a hook or "
-            "an option of EtlJob. To set an option, leave out its annotation."
-        )
-
-
-def _refuse_wrong_options(cls: type[EtlJob], params: set[str]) -> None:
-    wrong = None if "batch_size" in params else _wrong_batch_size(cls.batch_size)
-    if wrong is None and "max_rejected" not in params:
-        wrong = _wrong_limit(cls.max_rejected)
-    if wrong:
-        raise InvalidDeclaration(f"{cls.__name__}: {wrong}")
-
-
 def _refuse_wrong_values(job: EtlJob) -> None:
-    if wrong := _wrong_batch_size(job.batch_size) or _wrong_limit(job.max_rejected):
-        raise ValueError(wrong)
-
-
-def _wrong_batch_size(size: int) -> str | None:
-    return "batch_size must be at least 1." if size < 1 else None
-
-
-def _wrong_limit(limit: float | None) -> str | None:
-    match limit:
-        case None:
-            return None
-        case float() if 0 <= limit <= 1:
-            return None
-        case int() if limit >= 0 and not isinstance(limit, bool):
-            return None
-    return (
-        "max_rejected must be a number of rows (an int), a share of them (a float from 0.0 to 1.0) "
-        f"or None, not {limit!r}."
-    )
+    fault = declaring.import_fault(batch_size=job.batch_size, max_rejected=job.max_rejected)
+    if fault:
+        raise ValueError(fault)

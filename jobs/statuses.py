@@ -59,6 +59,18 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 LIVING = frozenset(Status) - TERMINAL
 
+# Of several jobs that count as one, a workflow's, the first of these is how it stands with them.
+WORST_FIRST = (
+    Status.FAILED,
+    Status.CANCELLED,
+    Status.RETRYING,
+    Status.STARTED,
+    Status.QUEUED,
+    Status.SCHEDULED,
+    Status.WAITING,
+    Status.COMPLETED,
+)
+
 # rq's word for each status, for the django-rq dashboard; rq knows no other words.
 RQ_STATUS: Mapping[Status, str] = {
     Status.SCHEDULED: "scheduled",

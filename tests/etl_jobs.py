@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,33 @@ from psycopg2.extras import execute_values
 from jobs.base import BaseJob
 from jobs.errors import Snooze
 from jobs.etl import EtlJob, Reject, numbered
+from jobs.models import JobStatus
 from jobs.retry import Backoff
 
 AT_ONCE = Backoff(base=timedelta(milliseconds=1), cap=timedelta(milliseconds=1))
 TABLE = "CREATE TABLE public.loaded (job uuid, number int)"
+
+
+@contextmanager
+def table() -> Iterator[None]:
+    """Within, there is the table; it is dropped again, for tests that commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE loaded")
+
+
+def loaded(job: JobStatus) -> list[int]:
+    """Return the numbers that stand in the table by a job, ascending, doubles too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT number FROM loaded WHERE job = %s ORDER BY number", [job.id])
+        return [number for (number,) in cursor.fetchall()]
+
+
+def expected(rows: int) -> list[int]:
+    """Return what LoadNumbers loads of so many rows."""
+    return [number for number in range(1, rows + 1) if number % 100 and number % 70]
 
 
 def write(job_id: Any, numbers: list[int]) -> None:

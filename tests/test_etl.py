@@ -22,9 +22,9 @@ from jobs.etl import EtlJob, Reject, numbered
 from jobs.lifecycle import control
 from jobs.models import JobCheckpoint, JobRejectedRow, JobStatus
 from jobs.statuses import Status
-from tests import others
+from tests import etl_jobs, others
 from tests.contexts import Listening, run
-from tests.etl_jobs import TABLE
+from tests.etl_jobs import expected, loaded
 from tests.make import make_job
 
 pytestmark = pytest.mark.django_db
@@ -32,17 +32,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def table() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute(TABLE)
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE loaded")
-
-
-def loaded(job: JobStatus) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT number FROM loaded WHERE job = %s ORDER BY number", [job.id])
-        return [number for (number,) in cursor.fetchall()]
+    with etl_jobs.table():
+        yield
 
 
 def begin(job_class: str = "LoadNumbers", **params: Any) -> JobStatus:
@@ -53,10 +44,6 @@ def again(job: JobStatus) -> JobStatus:
     """The same job in its next attempt."""
     JobStatus.objects.filter(id=job.id).update(claim=job.claim + 1, attempt=job.attempt + 1)
     return JobStatus.objects.get(id=job.id)
-
-
-def expected(rows: int) -> list[int]:
-    return [number for number in range(1, rows + 1) if number % 100 and number % 70]
 
 
 def test_rows_are_extracted_transformed_and_loaded() -> None:

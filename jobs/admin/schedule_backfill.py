@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 from jobs import permissions
 from jobs.admin import render, schedule_cells, schedule_views
 from jobs.errors import ScheduleError
-from jobs.insights import backfills, schedule_grid
+from jobs.insights import backfills, schedule_moments
 from jobs.models import Backfill, Schedule, clock
 from jobs.schedules import backfill
 from jobs.schedules.backfill import MAX_ACTIVE, Only, Plan, Wanted
@@ -139,7 +139,7 @@ class BackfillViews(schedule_views.ScheduleView):
 
 def panel(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
     """Return a schedule's newest backfills, those that have yet to end with their progress."""
-    zone = schedule_grid.zone_of(schedule)
+    zone = schedule_moments.zone_of(schedule)
     return [
         {
             "backfill": found,
@@ -182,7 +182,7 @@ def _asked(request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
     }
     marked = sorted(_marked(query.getlist("span")))
     if marked:
-        zone = schedule_grid.zone_of(schedule)
+        zone = schedule_moments.zone_of(schedule)
         ends = (marked[0], marked[-1])
         asked["first"], asked["last"] = (end.astimezone(zone).isoformat() for end in ends)
     return asked
@@ -208,7 +208,7 @@ def _started(request: HttpRequest, wanted: Wanted) -> HttpResponse:
 
 
 def _told(plan: Plan, schedule: Schedule, now: datetime) -> dict[str, Any]:
-    zone = schedule_grid.zone_of(schedule)
+    zone = schedule_moments.zone_of(schedule)
     return {
         "total": plan.total,
         "to_make": plan.to_make,

@@ -14,7 +14,7 @@ from jobs.admin import render, schedule_cells, schedule_form, schedule_views
 from jobs.admin.schedule_form import WORKFLOW, ScheduleForm
 from jobs.admin.schedule_params import NAMES, ScheduleParamsForm
 from jobs.errors import Fault, InvalidSchedule, ScheduleError
-from jobs.insights import schedule_grid
+from jobs.insights import schedule_moments
 from jobs.insights.schedule_preview import Preview, preview
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
@@ -140,7 +140,7 @@ def _saved(
     entry = form.entry(params.cleaned_data["params"] if params else None)
     if not _may_run_all(request, entry, form):
         return None
-    by, note = request.user.get_username(), form.cleaned_data["note"].replace("\x00", "")
+    by, note = request.user.get_username(), form.cleaned_data["note"]
     try:
         if form.schedule is None:
             schedule = control.create(form.cleaned_data["name"], entry, by=by, note=note)
@@ -181,7 +181,7 @@ def _add_faults(
 
 
 def _told(found: Preview, now: Any) -> dict[str, Any]:
-    zone = schedule_grid.zone_of(Schedule(timezone=found.timezone))
+    zone = schedule_moments.zone_of(Schedule(timezone=found.timezone))
     return {
         "words": found.words,
         "timezone": found.timezone,

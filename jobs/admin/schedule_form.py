@@ -14,7 +14,7 @@ from django.conf import settings
 from jobs import conf
 from jobs.admin import schedule_steps, schedule_texts
 from jobs.errors import Fault
-from jobs.insights import schedule_grid, schedules
+from jobs.insights import schedule_moments, schedules
 from jobs.models import Schedule
 from jobs.schedules import declaration
 
@@ -154,7 +154,7 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
         return {**words, "enabled": True}
     entry, steps = declaration.entry_of(schedule), schedules.shown_steps(schedule)
     shown = {key: entry.get(key, "") for key in _KEYS}
-    zone = schedule_grid.zone_of(schedule)
+    zone = schedule_moments.zone_of(schedule)
     for key in _MOMENTS:
         moment: datetime | None = getattr(schedule, key)
         shown[key] = moment.astimezone(zone).strftime(_LOCAL) if moment else ""

@@ -19,7 +19,7 @@ from jobs.admin import (
     schedule_history,
     schedule_views,
 )
-from jobs.insights import schedule_changes, schedule_grid, schedule_words
+from jobs.insights import schedule_changes, schedule_grid, schedule_moments, schedule_words
 from jobs.models import Schedule, clock
 from jobs.schedules.rules import rule_of
 
@@ -77,5 +77,5 @@ def _moments(schedule: Schedule, zone: tzinfo, now: datetime) -> list[tuple[str,
         return []
     return [
         (schedule_cells.clock_time(at, zone), render.relative(at, now), at)
-        for at in schedule_grid.next_moments(rule_of(schedule), now, _NEXT_RUNS)
+        for at in schedule_moments.next_moments(rule_of(schedule), now, _NEXT_RUNS)
     ]

@@ -18,8 +18,6 @@ from jobs.errors import DispatchError, InvalidParams, ScheduleError
 from jobs.models import Schedule
 from jobs.schedules import control
 
-_MAX_NOTE = 500
-
 
 class VerbViews(schedule_views.ScheduleView):
     """The views of the verbs; each checks the right for itself."""
@@ -31,7 +29,7 @@ class VerbViews(schedule_views.ScheduleView):
             return self.answer(
                 request, "pause.html", title=f"Pause {schedule.name}?", schedule=schedule
             )
-        note = request.POST.get("note", "").replace("\x00", "")[:_MAX_NOTE]
+        note = request.POST.get("note", "")
         with _told(request, f"Schedule {schedule.name} is paused."):
             control.pause(schedule.name, by=request.user.get_username(), note=note)
         return schedule_views.to_page(schedule.name)

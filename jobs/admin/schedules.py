@@ -29,7 +29,7 @@ from jobs.admin import (
 from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.admin.schedule_filters import LastRunFilter, SourceFilter, StateFilter
 from jobs.admin.schedule_list import ScheduleList
-from jobs.insights import schedule_grid, schedule_words
+from jobs.insights import schedule_moments, schedule_words
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
 
 
@@ -94,7 +94,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """Its next moment."""
         if not schedule.enabled or schedule.next_at is None:
             return render.DASH
-        zone = schedule_grid.zone_of(schedule)
+        zone = schedule_moments.zone_of(schedule)
         return schedule_cells.moment(schedule.next_at, zone, schedule.db_now)
 
     @admin.display(description="last run")
@@ -102,7 +102,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """Its newest run and what became of it."""
         if not schedule.last_runs:
             return render.DASH
-        run, zone = schedule.last_runs[-1], schedule_grid.zone_of(schedule)
+        run, zone = schedule.last_runs[-1], schedule_moments.zone_of(schedule)
         return format_html(
             '<span title="{}">{}<span class="job-line quiet">{}</span></span>',
             schedule_cells.title(run, zone, schedule.db_now),
@@ -113,7 +113,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="last 30 runs")
     def strip(self, schedule: Any) -> SafeString:
         """Its newest runs as bars."""
-        zone = schedule_grid.zone_of(schedule)
+        zone = schedule_moments.zone_of(schedule)
         return schedule_cells.strip(schedule.last_runs, zone, schedule.db_now, schedule.run_links)
 
     def change_view(

@@ -13,10 +13,10 @@ from jobs.insights.schedule_runs import Run
 from jobs.insights.schedule_words import in_words
 from jobs.models import Backfill, Schedule, ScheduleRun
 from jobs.schedules import backfill
+from jobs.schedules.history import MAX_NOTE
 from jobs.schedules.moments import spans
 
 BACKFILL_STATUSES = Backfill.Status.values
-MAX_NOTE = 500
 
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 
@@ -153,7 +153,7 @@ class SchedulePage(serializers.Serializer[Any]):
 
 
 class BackfillInList(serializers.Serializer[Any]):
-    """A wish for the runs of past moments."""
+    """Runs of past moments, made a few at a time."""
 
     id = serializers.IntegerField()
     schedule = serializers.CharField(source="schedule_name")

@@ -6,20 +6,20 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import islice, pairwise
+from datetime import date, datetime, timedelta, tzinfo
+from itertools import islice
 
-from jobs.insights import schedule_periods, schedule_runs
+from jobs.insights import schedule_moments, schedule_periods, schedule_runs
 from jobs.insights.schedule_periods import DAYS_OF, Slot, View
-from jobs.insights.schedule_runs import WORST_FIRST, Run
+from jobs.insights.schedule_runs import Run
 from jobs.models import Schedule
-from jobs.schedules.moments import cron, spans, zones
+from jobs.schedules.moments import cron, spans
 from jobs.schedules.moments.cron import Rule
 from jobs.schedules.rules import rule_of
+from jobs.statuses import WORST_FIRST
 
 MAX_RUNS = 20_000  # of one look; of more only the newest
 MAX_MOMENTS = 20_000  # of one look; where there are more, none is called missing
-_LOOKED_AT = 9  # moments that tell how often it runs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,25 +63,6 @@ class Grid:
         return [cell for _, row in self.rows for cell in row]
 
 
-def zone_of(schedule: Schedule) -> tzinfo:
-    """Return a schedule's zone; UTC where the row names none that is known."""
-    return zones.find(schedule.timezone) or UTC
-
-
-def next_moments(rule: Rule, now: datetime, count: int) -> list[datetime]:
-    """Return the next moments of a rule; none of a faulty one."""
-    if cron.fault(rule):
-        return []
-    return list(islice(cron.moments(rule, after=now, until=now + timedelta(days=36_500)), count))
-
-
-def gap_of(rule: Rule, now: datetime) -> timedelta | None:
-    """Return how far apart a rule's moments usually are; None where there is no telling."""
-    moments = next_moments(rule, now, _LOOKED_AT)
-    gaps = sorted(later - earlier for earlier, later in pairwise(moments))
-    return gaps[len(gaps) // 2] if gaps else None
-
-
 def grid(
     schedule: Schedule, *, now: datetime, view: View | None = None, last_day: date | None = None
 ) -> Grid:
@@ -93,8 +74,8 @@ def grid(
         view: What is seen; without it, what fits how often it runs.
         last_day: Where the period ends, in the schedule's zone; without it, today.
     """
-    zone, rule = zone_of(schedule), rule_of(schedule)
-    gap = gap_of(rule, now)
+    zone, rule = schedule_moments.zone_of(schedule), rule_of(schedule)
+    gap = schedule_moments.gap_of(rule, now)
     today = now.astimezone(zone).date()
     table = schedule_periods.layout(
         view or schedule_periods.view_for(gap), min(last_day or today, today), zone, gap=gap

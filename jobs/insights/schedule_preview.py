@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobs.insights import schedule_grid, schedule_words
+from jobs.insights import schedule_moments, schedule_words
 from jobs.schedules import declaration
 from jobs.schedules.declaration import Flaw
 
@@ -40,6 +40,6 @@ def preview(entry: Mapping[str, Any], *, now: datetime, count: int = 5) -> Previ
     return Preview(
         words=schedule_words.in_words(rule.crons, rule.every),
         timezone=rule.timezone,
-        moments=tuple(schedule_grid.next_moments(rule, now, count)),
+        moments=tuple(schedule_moments.next_moments(rule, now, count)),
         flaws=(),
     )

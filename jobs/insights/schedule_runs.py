@@ -13,13 +13,10 @@ from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 
 from jobs.models import ScheduleRun
-from jobs.statuses import LIVING
+from jobs.statuses import LIVING, WORST_FIRST
 
 STRIP = 30  # runs of one schedule in a list of schedules
-# Of a workflow's jobs the first of these is the run's status.
-WORST_FIRST = (
-    "failed", "cancelled", "retrying", "started", "queued", "scheduled", "waiting", "completed",
-)  # fmt: skip
+_WORST = [status.value for status in WORST_FIRST]
 _MAX_RESULT = 2_000  # bytes, as stored, of a result that is looked into for its count of rows
 
 
@@ -168,7 +165,7 @@ def last_status() -> RawSQL:
         FROM job_schedule_runs AS r WHERE r.schedule_name = job_schedules.name
         ORDER BY r.logical_time DESC LIMIT 1)
         """,
-        [list(WORST_FIRST)],
+        [_WORST],
         output_field=TextField(),
     )
 
@@ -181,7 +178,7 @@ def first_moment(name: str) -> datetime | None:
 
 def _read(sql: str, **params: Any) -> list[Run]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"worst": list(WORST_FIRST), **params})
+        cursor.execute(sql, {"worst": _WORST, **params})
         return [_run(*row) for row in cursor.fetchall()]
 
 
@@ -207,5 +204,5 @@ def _run(*row: Any) -> Run:
 
 
 def _worst(*statuses: str | None) -> str:
-    known = [status for status in statuses if status in WORST_FIRST]
-    return min(known, key=WORST_FIRST.index, default="")
+    known = [status for status in statuses if status in _WORST]
+    return min(known, key=_WORST.index, default="")

@@ -11,13 +11,15 @@ from django.db import connection
 
 from jobs import conf
 from jobs.models import clock
+from jobs.statuses import TERMINAL, WORST_FIRST
 
 logger = logging.getLogger("jobs.maintenance")
 
 BATCH = 1_000
 _FOR_EVER = timedelta(days=36_500)  # timedelta.max is more than PostgreSQL can take off a moment
 
-_WORSE_AND_WORSE = "ARRAY['completed', 'cancelled', 'failed']"
+_ENDS = ", ".join(f"'{status.value}'" for status in reversed(WORST_FIRST) if status in TERMINAL)
+_WORSE_AND_WORSE = f"ARRAY[{_ENDS}]"
 
 # Part of the statement that deletes jobs, `old` (id, status, schedule, logical_time), all of one
 # status: their runs let go of them and keep how they ended, of several the worst. By the indexes of

@@ -8,7 +8,7 @@ from jobs.models.job_status import JobStatus
 
 
 class Backfill(models.Model):
-    """A wish for the runs of past moments, made a few at a time by rqscheduler."""
+    """Runs of past moments that somebody asks for, made a few at a time by rqscheduler."""
 
     class Only(models.TextChoices):
         """Which moments it is about."""

@@ -1,4 +1,4 @@
-"""A wish for the runs of past moments: planned, started, stopped, continued."""
+"""What people do with backfills, the runs of past moments: plan, start, stop, continue."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def resume(backfill_id: int, *, by: str) -> Backfill:
     return backfill
 
 
-def moments(
+def moments_ahead(
     rule: Rule, wanted: Wanted | Backfill, *, cursor: datetime | None = None
 ) -> Iterator[datetime]:
     """Yield the moments of a backfill that come after `cursor`, in its order, lazily."""
@@ -165,7 +165,7 @@ def moments(
 
 
 def _rule(wanted: Wanted) -> Rule:
-    """Return the schedule's rule, by which the wish makes sense as far as one can see at once."""
+    """Return the schedule's rule, by which this can be made as far as one can see at once."""
     if not 1 <= wanted.max_active <= MAX_ACTIVE:
         raise InvalidBackfill(f"max_active must be from 1 to {MAX_ACTIVE:,}.")
     if wanted.from_at > wanted.to_at:
@@ -185,7 +185,7 @@ def _rule(wanted: Wanted) -> Rule:
 
 
 def _counted(wanted: Wanted, rule: Rule) -> int:
-    total = sum(1 for _ in islice(moments(rule, wanted), MAX_MOMENTS + 1))
+    total = sum(1 for _ in islice(moments_ahead(rule, wanted), MAX_MOMENTS + 1))
     span = f"from {wanted.from_at.isoformat()} to {wanted.to_at.isoformat()}"
     if not total:
         raise InvalidBackfill(f"{wanted.schedule_name} has no moment {span}.")
@@ -198,7 +198,7 @@ def _counted(wanted: Wanted, rule: Rule) -> int:
 
 
 def _stood(wanted: Wanted, rule: Rule) -> Iterator[tuple[datetime, Standing]]:
-    walked = moments(rule, wanted)
+    walked = moments_ahead(rule, wanted)
     while some := list(islice(walked, _LOOKED_AT_ONCE)):
         found = standings.of(wanted.schedule_name, some)
         for moment in some:

@@ -17,8 +17,8 @@ from django.db.models.expressions import RawSQL
 from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock, locking
-from jobs.schedules import backfill as wishes
 from jobs.schedules import making, requests, standings
+from jobs.schedules.backfill import STANDINGS_BY_ONLY, moments_ahead
 from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
 from jobs.schedules.standings import Moment, Standing
@@ -99,8 +99,8 @@ def _go_on(backfill: Backfill, schedule: Schedule) -> bool:
     room = backfill.max_active - living
     if room <= 0:
         return False
-    ahead = wishes.moments(rule_of(schedule), backfill, cursor=backfill.cursor)
-    some = list(islice(ahead, LOOKED_AT_ONCE))
+    coming = moments_ahead(rule_of(schedule), backfill, cursor=backfill.cursor)
+    some = list(islice(coming, LOOKED_AT_ONCE))
     if not some:
         if not living:
             _complete(backfill)
@@ -118,7 +118,7 @@ class _Ahead:
 
 
 def _walk(backfill: Backfill, schedule: Schedule, ahead: _Ahead, room: int) -> bool:
-    wanted = wishes.STANDINGS_BY_ONLY[Backfill.Only(backfill.only)]
+    wanted = STANDINGS_BY_ONLY[Backfill.Only(backfill.only)]
     for at in ahead.some:
         moment = ahead.known.get(at)
         if (Standing.MISSING if moment is None else moment.standing) not in wanted:

@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from django.db import connection
 
 from jobs.errors import WorkerLost
 from jobs.maintenance import rescue
-from jobs.models import JobAttempt, JobCheckpoint, JobRejectedRow, JobStatus
-from tests import others, wait
-from tests.etl_jobs import TABLE, CountAsync, CountUp, LoadLate, LoadNumbers, LoadPatiently
+from jobs.models import JobAttempt, JobCheckpoint, JobRejectedRow
+from tests import etl_jobs, others, wait
+from tests.etl_jobs import (
+    CountAsync,
+    CountUp,
+    LoadLate,
+    LoadNumbers,
+    LoadPatiently,
+    expected,
+    loaded,
+)
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -25,22 +32,8 @@ DOUBLED = "rows are missing or loaded twice"
 
 @pytest.fixture(autouse=True)
 def table() -> Iterator[None]:
-    """A table that is dropped again: these tests commit."""
-    with connection.cursor() as cursor:
-        cursor.execute(TABLE)
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE loaded")
-
-
-def loaded(job: JobStatus) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT number FROM loaded WHERE job = %s ORDER BY number", [job.id])
-        return [number for (number,) in cursor.fetchall()]
-
-
-def expected(rows: int) -> list[int]:
-    return [number for number in range(1, rows + 1) if number % 100 and number % 70]
+    with etl_jobs.table():
+        yield
 
 
 def test_kills_at_any_moment_load_each_row_once(workers: Workers) -> None:

@@ -11,7 +11,6 @@ from jobs.api import fields, problems
 from jobs.api.permissions import MayChangeSchedules, MayViewSchedules
 from jobs.api.responses import problems as problem_responses
 from jobs.api.schedule_serializers import (
-    MAX_NOTE,
     PauseRequest,
     RunOfSchedule,
     RunRequest,
@@ -22,6 +21,7 @@ from jobs.api.views.schedules import REFUSED, detail, found, listed, refuse_othe
 from jobs.errors import InvalidParams
 from jobs.insights import schedule_runs
 from jobs.schedules import control
+from jobs.schedules.history import MAX_NOTE
 from jobs.schedules.moments import spans
 
 

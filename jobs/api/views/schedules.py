@@ -26,7 +26,7 @@ from jobs.api.schedule_serializers import (
 )
 from jobs.api.views.base import View
 from jobs.errors import InvalidParams, InvalidSchedule
-from jobs.insights import places, schedule_grid, schedule_runs, schedules
+from jobs.insights import places, schedule_moments, schedule_runs, schedules
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
 from jobs.schedules.rules import rule_of
@@ -256,6 +256,6 @@ def detail(row: Schedule) -> Any:
     """Return a schedule whole, as it is answered."""
     moments = []
     if row.enabled:
-        moments = schedule_grid.next_moments(rule_of(row), clock.read(), NEXT_MOMENTS)
+        moments = schedule_moments.next_moments(rule_of(row), clock.read(), NEXT_MOMENTS)
     context = {"last_runs": schedule_runs.strips([row.name], 1), "next_moments": moments}
     return ScheduleInDetail(row, context=context).data
