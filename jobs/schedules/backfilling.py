@@ -28,6 +28,8 @@ from jobs.values import value
 logger = logging.getLogger("jobs.schedules")
 
 LOOKED_AT_ONCE = 200  # moments in one transaction
+# Jobs of one transaction, and those of one moment more: a workflow may have a thousand.
+MAX_JOBS = 2_000
 # Then the ticks have their turn: a backfill whose moments all need nothing may be long.
 _TURN_SECONDS = 0.2
 
@@ -119,7 +121,10 @@ class _Ahead:
 
 def _walk(backfill: Backfill, schedule: Schedule, ahead: _Ahead, room: int) -> bool:
     wanted = STANDINGS_BY_ONLY[Backfill.Only(backfill.only)]
+    jobs = 0
     for at in ahead.some:
+        if jobs >= MAX_JOBS:
+            return True
         moment = ahead.known.get(at)
         if (Standing.MISSING if moment is None else moment.standing) not in wanted:
             backfill.passed += 1
@@ -132,6 +137,7 @@ def _walk(backfill: Backfill, schedule: Schedule, ahead: _Ahead, room: int) -> b
                 return False
             backfill.made += 1
             room -= made
+            jobs += made * max(1, len(schedule.steps or ()))
         backfill.cursor = at
     return True
 

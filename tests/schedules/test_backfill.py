@@ -394,6 +394,20 @@ def test_a_job_that_a_person_retried_meanwhile_is_left_to_them(daily, monkeypatc
 # --- Workflows ---
 
 
+def test_a_transaction_makes_so_many_jobs_of_large_workflows(daily, monkeypatch):
+    monkeypatch.setattr(backfilling, "MAX_JOBS", 5)
+    steps = {f"s{number}": {"job": "Echo"} for number in range(4)}
+    Schedule.objects.update(job_class="", params={}, steps=steps)
+    row = started(days=5, max_active=5)
+
+    assert backfilling._step(row.pk)
+
+    assert JobStatus.objects.count() == 8
+    backfilling.advance(row.pk)
+    row.refresh_from_db()
+    assert (row.made, JobStatus.objects.count()) == (5, 20)
+
+
 def test_a_moment_of_a_workflow_becomes_all_its_jobs_and_takes_the_room_of_one_run(daily):
     steps = {"load": {"job": "Echo"}, "sum": {"job": "Echo", "after": ["load"]}}
     Schedule.objects.update(job_class="", params={}, steps=steps)
