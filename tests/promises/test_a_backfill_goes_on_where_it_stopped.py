@@ -87,7 +87,7 @@ def test_schedulers_that_are_killed_again_and_again_make_each_moment_once(
 def test_what_dies_in_the_middle_of_it_leaves_nothing_half_done(schedulers: Schedulers) -> None:
     schedulers.start().kill()
     wish = start(days=6, max_active=10)
-    nights = list(backfill.moments(rule_of(Schedule.objects.get(name=NIGHTLY)), wish))
+    nights = list(backfill.moments_ahead(rule_of(Schedule.objects.get(name=NIGHTLY)), wish))
     with others.elsewhere() as cursor:
         # The scheduler has made the fourth night when it waits for this one.
         cursor.execute(
