@@ -41,10 +41,13 @@ _JOBS = f"""
     {_number("rows_out", "rows")} AS rows, {_number("rows_rejected")} AS rows_rejected
 """
 _COLUMNS = """
-    r.id, r.schedule_name, r.logical_time, r.outcome, r.reason, r.kind, r.made_by, r.kept_status,
+    r.id, r.schedule_name, r.logical_time, r.outcome, {reason}, r.kind, r.made_by, r.kept_status,
     r.created_at, j.status, coalesce(j.job_id, r.job_id), j.started_at, j.finished_at, j.rows,
     j.rows_rejected
 """
+_WHOLE = _COLUMNS.format(reason="r.reason")
+# A reason may be a traceback of 64 KiB, and a page has thousands of runs.
+_BRIEF = _COLUMNS.format(reason="left(r.reason, 1000)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,15 @@ class Run:
 
 
 def strips(names: Sequence[str], count: int = STRIP) -> dict[str, list[Run]]:
-    """Return the newest runs of each named schedule, oldest first: one statement.
+    """Return the newest runs of each named schedule, oldest first, their reasons cut short.
+
+    One statement.
 
     It reads `count` entries a schedule of the index job_schedule_runs_once, backwards.
     """
     found: dict[str, list[Run]] = {name: [] for name in names}
     sql = f"""
-        SELECT {_COLUMNS}
+        SELECT {_BRIEF}
         FROM unnest(%(names)s::text[]) AS s(name)
         CROSS JOIN LATERAL (
             SELECT * FROM job_schedule_runs WHERE schedule_name = s.name
@@ -110,10 +115,10 @@ def strips(names: Sequence[str], count: int = STRIP) -> dict[str, list[Run]]:
 def between(name: str, since: datetime, until: datetime, *, limit: int) -> list[Run]:
     """Return a schedule's runs from `since` to before `until`, oldest first: one statement.
 
-    Of more than `limit` only the newest; then the list is one longer than that.
+    Their reasons are cut short. Of more than `limit` only the newest; then the list is one longer.
     """
     sql = f"""
-        SELECT {_COLUMNS}
+        SELECT {_BRIEF}
         FROM (SELECT * FROM job_schedule_runs
             WHERE schedule_name = %(name)s AND logical_time >= %(since)s
                 AND logical_time < %(until)s
@@ -138,7 +143,7 @@ def newest(name: str, *, before: datetime | None = None, limit: int) -> list[Run
         limit: How many at most.
     """
     sql = f"""
-        SELECT {_COLUMNS}
+        SELECT {_WHOLE}
         FROM (SELECT * FROM job_schedule_runs
             WHERE schedule_name = %(name)s
                 AND logical_time < coalesce(%(before)s, 'infinity'::timestamptz)

@@ -102,6 +102,16 @@ def test_the_rows_that_a_job_tells_of_are_known(result, rows, rejected):
     assert (found.rows, found.rows_rejected) == (rows, rejected)
 
 
+def test_a_long_reason_is_whole_only_where_runs_are_read_one_by_one():
+    make_run(make_schedule(), NOON, "refused", reason="x" * 50_000)
+
+    (in_strip,) = schedule_runs.strips(["nightly"])["nightly"]
+    (in_grid,) = schedule_runs.between("nightly", NOON, NOON + timedelta(days=1), limit=5)
+    (alone,) = schedule_runs.newest("nightly", limit=5)
+
+    assert [len(run.reason) for run in (in_strip, in_grid, alone)] == [1_000, 1_000, 50_000]
+
+
 def test_the_rows_of_a_workflow_s_jobs_are_added_up():
     make_run(make_schedule(), NOON, jobs=3)
     JobStatus.objects.update(result={"rows_out": 10})
