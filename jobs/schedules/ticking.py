@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from jobs.broker.seldom import Seldom
+from jobs.models import locking
 from jobs.processes.outage import first_line, is_postgresql_away
 from jobs.schedules import tick
 
@@ -35,7 +37,8 @@ def make_due(is_stopping: Callable[[], bool]) -> None:
 
 def _made_some(*, missed_ones: bool) -> bool:
     try:
-        made = tick.batch(missed_ones=missed_ones)
+        # A backfill may be making the same moments, in another order.
+        made = locking.repeat_on_conflict(partial(tick.batch, missed_ones=missed_ones))
     except Exception as error:
         if is_postgresql_away(error):
             raise
@@ -47,7 +50,7 @@ def _made_some(*, missed_ones: bool) -> bool:
 
 def _made_one(name: str) -> bool:
     try:
-        return tick.run(name) is not None
+        return locking.repeat_on_conflict(partial(tick.run, name)) is not None
     except Exception as error:
         if getattr(error.__cause__, "pgcode", None) == _HELD:
             _held.warn(f"{name} ({first_line(error)})")

@@ -191,6 +191,28 @@ def test_large_runs_that_queue_up_wait_for_the_newest_jobs_before_them(redis, mo
         assert len(waits_for) == 4
 
 
+def test_a_tick_that_is_the_victim_of_a_deadlock_with_a_backfill_is_repeated(redis):
+    start_at = timezone.now().replace(microsecond=0) - 2 * SECOND
+    schedule("s", every=SECOND, start_at=start_at)
+    insert = """
+        INSERT INTO job_schedule_runs
+            (schedule_name, logical_time, outcome, reason, kind, made_by, kept_status, created_at)
+        VALUES ('s', %s, 'skipped', '', 'backfill', '', '', now())
+    """
+    with others.elsewhere() as cursor:
+        cursor.execute(insert, [start_at + SECOND])
+        ticks = others.at_once(make_due)
+        others.until_blocked()
+        cursor.execute(insert, [start_at])  # held by the tick, which waits for the other one
+        cursor.execute("COMMIT")
+        ticks.result(30)
+        cursor.execute("BEGIN")
+
+    kinds = list(ScheduleRun.objects.order_by("logical_time").values_list("kind", flat=True))
+    assert kinds[:3] == ["backfill", "backfill", "tick"]
+    assert tick.due() == []
+
+
 def test_a_held_row_of_a_job_that_is_to_be_cancelled_holds_up_no_other(caplog, monkeypatch):
     monkeypatch.setattr(ticking, "_held", Seldom(ticking.logger, "held: %s"))
     living = make_job(schedule="cancels", logical_time=timezone.now(), status=Status.STARTED)
