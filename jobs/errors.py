@@ -267,10 +267,6 @@ class JobInterrupted(BaseException):
 # --- Steering a job's life ---
 
 
-class WorkerRefused(JobError):
-    """This worker was declared dead; it must stop its runners and register anew."""
-
-
 class NameTaken(JobError):
     """A living worker has this name."""
 

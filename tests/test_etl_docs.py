@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection, transaction
 
 from jobs import etl, registry
@@ -21,14 +20,12 @@ from jobs.base import RESERVED
 from jobs.models import JobRejectedRow, JobStatus, ScheduleRun
 from jobs.schedules import control, making
 from jobs.statuses import Status
-from tests import contexts
+from tests import contexts, pages
 from tests.flights import jobs as flights_jobs
 from tests.make import make_job
 
-PAGE = (Path(settings.BASE_DIR) / "docs/etl.md").read_text()
-RATES, CALL, ORDERS, PIPELINE, SCHEDULE, TEST = re.findall(
-    r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
-)
+PAGE = pages.text("docs/etl.md")
+RATES, CALL, ORDERS, PIPELINE, SCHEDULE, TEST = pages.blocks("docs/etl.md")
 
 pytestmark = pytest.mark.django_db
 

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from redis import Redis
 
-from jobs import registry
 from jobs.models import JobStatus
 from jobs.schedules import fitting
+from tests import pages
 
-PAGE = (Path(settings.BASE_DIR) / "README.md").read_text()
-CLASS, FLOW, SCHEDULES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+CLASS, FLOW, SCHEDULES = pages.blocks("README.md")
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def names() -> Iterator[dict[str, Any]]:
-    """Return what the first block declares; its class is forgotten afterwards."""
-    before = dict(registry._spec_by_name)
-    scope: dict[str, Any] = {"__name__": __name__}
-    exec(CLASS, scope)  # noqa: S102 - our own page
-    yield scope
-    registry._spec_by_name.clear()
-    registry._spec_by_name.update(before)
+    with pages.declared(CLASS) as scope:
+        yield scope
 
 
 def statuses() -> list[tuple[str, str]]:

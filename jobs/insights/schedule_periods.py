@@ -10,7 +10,6 @@ from itertools import pairwise
 
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_WEEK = timedelta(days=7)
 _SLOT_MINUTES = (60, 30, 20, 15, 10, 5, 2, 1)
 _NAMED_MINUTES = 5  # narrower columns have no room for a name each
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

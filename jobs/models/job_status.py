@@ -242,11 +242,6 @@ class JobStatus(models.Model):
         return self.status in TERMINAL
 
     @property
-    def is_retriable(self) -> bool:
-        """Whether a person may retry it (failed, cancelled) or run it again (completed)."""
-        return self.is_terminal
-
-    @property
     def is_cancellable(self) -> bool:
         """Whether a cancel would still change something."""
         return not self.is_terminal and self.cancel_requested_at is None

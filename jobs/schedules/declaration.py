@@ -205,7 +205,7 @@ def _flaws_of_whole(declared: Declared) -> Iterator[Flaw]:
             "params stand beside steps",
             "Put them into the steps' own params.",
         )
-    for fault in workflow.shape_faults(declared.steps):
+    for fault in workflow.faults(declared.steps):
         yield _flaw("steps", "jobs.E017", f"steps: {fault.rstrip('.')}", KEYS["steps"].hint)
     yield from _flaws_of_waits(declared, declared.steps)
 

@@ -7,9 +7,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from jobs import registry
-from jobs.dispatch import create
-from jobs.dispatch.create import Request
-from jobs.errors import DispatchError, InvalidWorkflow
+from jobs.errors import InvalidWorkflow
 from jobs.statuses import OnParentFailure
 from jobs.workflows import build
 from jobs.workflows.build import Step, Workflow
@@ -21,10 +19,10 @@ def read(steps: Mapping[str, Any]) -> Workflow:
     """Return the workflow that `steps` declare: {name: {"job": ..., "after": [...], ...}}.
 
     Raises:
-        InvalidWorkflow: With the first of `shape_faults`.
+        InvalidWorkflow: With the first of `faults`.
         UnknownJob: No such job class is registered.
     """
-    for fault in shape_faults(steps):
+    for fault in faults(steps):
         raise InvalidWorkflow(fault)
     return Workflow({name: _step(declared) for name, declared in steps.items()})
 
@@ -54,24 +52,6 @@ def _step(declared: Mapping[str, Any]) -> Step:
 
 
 def faults(steps: Any) -> list[str]:
-    """Return all that is wrong with declared steps, their job classes, params and queues included.
-
-    For people, each with the name of its step. Makes nothing.
-    """
-    found = shape_faults(steps)
-    if found:
-        return found
-    for name, declared in steps.items():
-        try:
-            step = _step(declared)
-            request = Request(spec=step.spec, params=step.params, queue=step.queue, tags=step.tags)
-            create.check(request)
-        except DispatchError as error:
-            found.append(f"Step {name}: {error}")
-    return found
-
-
-def shape_faults(steps: Any) -> list[str]:
     """Return what is wrong with the form of declared steps and with their graph."""
     if not isinstance(steps, Mapping):
         return ['steps must be a mapping: {"load": {"job": "Load"}, ...}.']

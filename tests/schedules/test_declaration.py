@@ -268,6 +268,7 @@ def test_the_docs_list_every_key():
         ("nightly", {**GOOD, "params": {"value": "x" * 2**21}}, "jobs.W012"),
         ("nightly", {**GOOD, "queue": "nowhere"}, "jobs.W013"),
         ("nightly", {**FLOW, "queue": "nowhere", "steps": {"load": STEPS["load"]}}, "jobs.W013"),
+        ("nightly", {**FLOW, "steps": {"load": {"job": "Echo", "queue": "nowhere"}}}, "jobs.W013"),
         ("nightly", {**FLOW, "steps": {"load": {"job": "Nobody"}}}, "jobs.W011"),
         ("nightly", {**GOOD, "params": {"value": "{logical_dat}"}}, "jobs.W014"),
         ("nightly", {**GOOD, "params": {"value": "{ logical_time }"}}, "jobs.W014"),

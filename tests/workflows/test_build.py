@@ -200,9 +200,6 @@ def test_all_jobs_of_a_run_bear_its_moment_and_the_first_ones_wait_for_others(
         ({"a": {"job": "Echo", "tags": [1]}}, '"tags" must be a list'),
         ({"a": {"job": "Echo", "on_parent_failure": "skip"}}, '"cancel" or "run"'),
         ({"a": {"job": "Echo", "after": ["b"]}}, "Step a follows 'b'"),
-        ({"a": {"job": "Nothing"}}, "Step a: No job class is named 'Nothing'"),
-        ({"a": {"job": "Sleep"}}, "Step a: Params of Sleep are wrong"),
-        ({"a": {"job": "Echo", "queue": "none"}}, "Step a: No queue is named 'none'"),
     ],
 )
 def test_faults_of_a_declaration_say_where_and_what(steps: Any, said: str | None) -> None:

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from redis import Redis
 
-from jobs import registry
 from jobs.models import JobDependency, JobStatus
 from jobs.workflows import build
-from tests import contexts
+from tests import contexts, pages
 
-PAGE = (Path(settings.BASE_DIR) / "docs/workflows.md").read_text()
-CLASSES, DEPENDS, CHAIN, FAN, GRAPH = re.findall(
-    r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
-)
+PAGE = "docs/workflows.md"
+CLASSES, DEPENDS, CHAIN, FAN, GRAPH = pages.blocks(PAGE)
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def names() -> Iterator[dict[str, Any]]:
-    """Return what the first block declares; its classes are forgotten afterwards."""
-    before = dict(registry._spec_by_name)
-    for name in ("LoadFlights", "LoadAirports", "Summarise", "TidyUp"):
-        registry._spec_by_name.pop(name, None)
-    scope: dict[str, Any] = {"__name__": __name__}
-    exec(CLASSES, scope)  # noqa: S102 - our own page
-    yield scope
-    registry._spec_by_name.clear()
-    registry._spec_by_name.update(before)
+    with pages.declared(CLASSES, "LoadFlights", "LoadAirports", "Summarise", "TidyUp") as scope:
+        yield scope
 
 
 def lines() -> set[tuple[str, str]]:
@@ -82,5 +69,5 @@ def test_a_graph_s_jobs_see_what_those_before_have_returned(
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    assert f"more than {build.MAX_STEPS:,} steps" in PAGE
-    assert f"more than {build.MAX_EDGES:,} lines" in PAGE
+    assert f"more than {build.MAX_STEPS:,} steps" in pages.text(PAGE)
+    assert f"more than {build.MAX_EDGES:,} lines" in pages.text(PAGE)
