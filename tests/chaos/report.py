@@ -48,8 +48,8 @@ def _right(evidence: Evidence) -> Iterator[str]:
     yield ""
     yield from _lines(
         [
-            ("ticks made", len(evidence.ticks)),
-            ("ticks missed in an outage, caught up", ticks.missed(evidence)),
+            ("moments made", len(evidence.ticks) - ticks.skipped(evidence)),
+            ("moments skipped, missed in an outage", ticks.skipped(evidence)),
             ("asked by a person: cancels", sum(case.cancels.values())),
             ("asked by a person: retries", sum(case.retries.values())),
             ("jobs done twice, explained by a loss", len(doubles(case))),

@@ -25,6 +25,16 @@ JOBS = JOBS | {
     "ASYNC_SLOTS": 5,
 }
 JOB_SCHEDULES = {
-    "each-two-seconds": {"job": "Ticked", "every": timedelta(seconds=2), "queue": "high"},
-    "each-five-seconds": {"job": "Ticked", "every": timedelta(seconds=5), "queue": "low"},
+    "each-two-seconds": {
+        "job": "Ticked",
+        "every": timedelta(seconds=2),
+        "queue": "high",
+        "overlap": "allow",
+    },
+    "each-five-seconds": {
+        "job": "Ticked",
+        "every": timedelta(seconds=5),
+        "queue": "low",
+        "overlap": "allow",
+    },
 }

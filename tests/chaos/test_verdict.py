@@ -86,6 +86,17 @@ def ticked(seconds: float, **fields: Any) -> Evidence:
     )
 
 
+def late(seconds: float, *, by: float) -> Evidence:
+    """A moment that was made late."""
+    return replace(ticked(seconds), ticks=(tick(seconds, created_at=at(seconds + by)),))
+
+
+def skipped(seconds: float, *, by: float) -> Evidence:
+    """A moment that was skipped when somebody came."""
+    gone = tick(seconds, created_at=at(seconds + by), outcome="skipped", job_id=None)
+    return Evidence(ticks=(gone,))
+
+
 def struck(kind: Kind, begin: float, end: float) -> Struck:
     return Struck(kind=kind, hit="", begun_at=at(begin).timestamp(), ended_at=at(end).timestamp())
 
@@ -534,6 +545,10 @@ def test_ticks_without_a_gap_are_well():
             schedule(ticked(0), replace(ticked(2), ticks=(tick(2, job_id=None),))),
             id="a run without a job",
         ),
+        pytest.param(
+            schedule(ticked(0), replace(ticked(2), ticks=(tick(2, outcome="skipped"),))),
+            id="a skipped moment with a job",
+        ),
         pytest.param(schedule(ticked(0), replace(ticked(2), ticks=())), id="a job without a run"),
         pytest.param(
             schedule(
@@ -561,47 +576,47 @@ def test_a_moment_makes_exactly_one_job(evidence: Evidence):
     "evidence",
     [
         pytest.param(schedule(), id="no tick at all"),
-        pytest.param(schedule(ticked(0), ticked(4)), id="a gap that nothing explains"),
+        pytest.param(schedule(ticked(0), ticked(4)), id="a gap"),
+        pytest.param(
+            schedule(ticked(0), ticked(4), struck=(struck(Kind.CRASH_POSTGRES, 1, 3),)),
+            id="a gap in an outage: it has its run, made or skipped",
+        ),
         pytest.param(
             schedule(ticked(0), ticking_ended_at=at(60)), id="it fell silent before the end"
         ),
         pytest.param(
-            schedule(ticked(0), ticked(40), struck=(struck(Kind.CRASH_POSTGRES, 1, 3),)),
-            id="a gap that outlasts its fault",
-        ),
-        pytest.param(
-            schedule(ticked(0), ticked(4), struck=(struck(Kind.FLUSH_REDIS, 1, 3),)),
-            id="a fault that hinders no tick",
+            schedule(ticked(0), late(2, by=3), ticked(4)), id="late, and nothing explains it"
         ),
         pytest.param(
             schedule(
-                ticked(0),
-                replace(ticked(4), ticks=(tick(4, created_at=at(6.5)),)),
-                struck=(struck(Kind.CRASH_POSTGRES, 1, 6),),
+                ticked(0), late(2, by=12), ticked(4), struck=(struck(Kind.FLUSH_REDIS, 1, 3),)
             ),
-            id="caught up with an old moment",
+            id="late by a fault that hinders no tick",
+        ),
+        pytest.param(
+            schedule(ticked(0), skipped(2, by=30), ticked(4)), id="skipped, and nothing explains it"
         ),
         pytest.param(
             schedule(
-                ticked(0),
-                replace(ticked(2), ticks=(tick(2, created_at=at(6.5)),)),
-                ticked(8),
-                struck=(struck(Kind.CRASH_POSTGRES, 1, 6),),
+                ticked(0), skipped(2, by=9), ticked(4), struck=(struck(Kind.CRASH_POSTGRES, 1, 9),)
             ),
-            id="caught up with the oldest moment",
+            id="skipped while it was on time",
         ),
     ],
 )
-def test_a_moment_is_missed_only_for_a_reason(evidence: Evidence):
+def test_a_moment_is_late_or_skipped_only_for_a_reason(evidence: Evidence):
     assert ticks.NOT_MISSED in rules(evidence)
 
 
-def test_what_an_outage_made_them_miss_is_well_when_the_newest_was_made():
+def test_what_an_outage_made_them_miss_is_well_when_each_moment_has_its_run():
     evidence = schedule(
         ticked(0),
-        replace(ticked(8), ticks=(tick(8, created_at=at(9)),)),
-        struck=(struck(Kind.CRASH_POSTGRES, 1, 8.5),),
+        skipped(2, by=14),
+        skipped(4, by=12),
+        late(6, by=10),
+        late(8, by=8),
+        struck=(struck(Kind.CRASH_POSTGRES, 1, 15),),
     )
 
     assert verdict.judge(evidence) == []
-    assert ticks.missed(evidence) == 3
+    assert ticks.skipped(evidence) == 2

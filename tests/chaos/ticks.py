@@ -1,4 +1,4 @@
-"""The rules of schedules: each moment makes one job, and one is missed only for a reason."""
+"""The rules of schedules: each moment has its run, and makes one job or is skipped for a reason."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from itertools import pairwise
 from tests.chaos.evidence import Evidence, Tick
 from tests.chaos.plan import HINDERS_TICKS
 
-ONE_JOB = "A moment of a schedule makes exactly one job, and a schedule's job has its moment."
-NOT_MISSED = "A moment is missed only while a fault hinders the schedulers, for the next one due."
+ONE_JOB = "A moment that is made has one job, a skipped one has none, and each job has its moment."
+NOT_MISSED = "Each moment has its run, late or skipped only while a fault hinders the schedulers."
+ON_TIME = timedelta(seconds=10)  # so late a moment isn't missed yet
+SKIPPED = "skipped"
 # A killed scheduler is started again, one that lost its database waits before it asks again.
 RECOVERY = timedelta(seconds=6)
 
@@ -33,8 +35,9 @@ def _not_one_job(evidence: Evidence) -> Iterator[str]:
     for tick in evidence.ticks:
         moment = (tick.schedule, tick.logical_time)
         job = job_by_id.get(tick.job_id or "")
-        is_its_own = job is not None and (job.schedule, job.logical_time) == moment
-        if not is_its_own or by_moment[moment] != 1 or moments[moment] != 1:
+        wanted = int(tick.outcome != SKIPPED)
+        has_its_own = job is not None and (job.schedule, job.logical_time) == moment
+        if has_its_own != wanted or by_moment[moment] != wanted or moments[moment] != 1:
             yield (
                 f"{_name(tick)}: {moments[moment]} runs, {by_moment[moment]} jobs, "
                 f"outcome {tick.outcome}, its job is {job}"
@@ -49,19 +52,24 @@ def _badly_missed(evidence: Evidence, schedule: str, ticks: list[Tick]) -> Itera
         yield f"{schedule} made no tick at all"
         return
     for tick in ticks:
-        # The newest moment that was due is the one to be made.
-        if tick.created_at >= tick.logical_time + every:
-            yield f"{_name(tick)} was made at {tick.created_at}, when a newer one was due"
+        yield from _unexcused_delay(evidence, tick)
     for before, after in pairwise(ticks):
-        yield from _unexcused(
-            evidence, schedule, list(_moments(before.logical_time, after.logical_time, every))
-        )
+        for moment in _moments(before.logical_time, after.logical_time, every):
+            yield f"{schedule} at {moment}: has no run"
     if evidence.ticking_ended_at is not None:
         # What came due in the very last moment may be cut off by the stop.
         end = evidence.ticking_ended_at - timedelta(seconds=1)
         yield from _unexcused(
             evidence, schedule, list(_moments(ticks[-1].logical_time, end, every))
         )
+
+
+def _unexcused_delay(evidence: Evidence, tick: Tick) -> Iterator[str]:
+    every, late = evidence.every[tick.schedule], tick.created_at - tick.logical_time
+    if tick.outcome == SKIPPED and late <= ON_TIME:
+        yield f"{_name(tick)} was skipped at {tick.created_at}, when it was on time"
+    elif late >= every and not is_hindered(evidence, tick.logical_time, every):
+        yield f"{_name(tick)} was handled at {tick.created_at}, though nothing hindered it"
 
 
 def _moments(after: datetime, before: datetime, every: timedelta) -> Iterator[datetime]:
@@ -86,13 +94,9 @@ def is_hindered(evidence: Evidence, moment: datetime, every: timedelta) -> bool:
     )
 
 
-def missed(evidence: Evidence) -> int:
-    """Return how many moments were missed, excused or not."""
-    return sum(
-        len(list(_moments(before.logical_time, after.logical_time, evidence.every[schedule])))
-        for schedule in evidence.every
-        for before, after in pairwise([one for one in evidence.ticks if one.schedule == schedule])
-    )
+def skipped(evidence: Evidence) -> int:
+    """Return how many moments were skipped, excused or not."""
+    return sum(tick.outcome == SKIPPED for tick in evidence.ticks)
 
 
 def _at(seconds: float) -> datetime:
