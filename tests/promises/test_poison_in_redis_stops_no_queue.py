@@ -110,7 +110,8 @@ def test_a_key_of_another_type_is_put_aside_and_the_queue_goes_on(workers: Worke
 
     wait.until("all completed", all_completed)
 
-    assert redis.exists(keys.poison(keys.entry(job.id)))
+    # The dashboard is told of an end after its commit.
+    wait.until("the entry put aside", lambda: redis.exists(keys.poison(keys.entry(job.id))))
     assert JobAttempt.objects.count() == len(house) + 2
     assert worker.process.poll() is None
     assert "unreachable" not in worker.log.lower()
