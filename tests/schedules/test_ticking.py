@@ -193,7 +193,7 @@ def test_large_runs_that_queue_up_wait_for_the_newest_jobs_before_them(redis, mo
 
 def test_a_tick_that_is_the_victim_of_a_deadlock_with_a_backfill_is_repeated(redis):
     start_at = timezone.now().replace(microsecond=0) - 2 * SECOND
-    schedule("s", every=SECOND, start_at=start_at)
+    schedule("s", every=SECOND, start_at=start_at, end_at=start_at + 2 * SECOND)
     insert = """
         INSERT INTO job_schedule_runs
             (schedule_name, logical_time, outcome, reason, kind, made_by, kept_status, created_at)
@@ -209,7 +209,7 @@ def test_a_tick_that_is_the_victim_of_a_deadlock_with_a_backfill_is_repeated(red
         cursor.execute("BEGIN")
 
     kinds = list(ScheduleRun.objects.order_by("logical_time").values_list("kind", flat=True))
-    assert kinds[:3] == ["backfill", "backfill", "tick"]
+    assert kinds == ["backfill", "backfill", "tick"]
     assert tick.due() == []
 
 
