@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.admin import api_tokens, jobs, rq_dashboard, schedules, workers
+from jobs.admin import api_tokens, jobs, rq_dashboard, workers
+from jobs.admin.schedules import model_admins
 
-__all__ = ["api_tokens", "jobs", "rq_dashboard", "schedules", "workers"]
+__all__ = ["api_tokens", "jobs", "model_admins", "rq_dashboard", "workers"]

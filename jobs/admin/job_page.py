@@ -19,13 +19,12 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import permissions, registry
-from jobs.admin import graph, many, render, schedule_views, timeline, verbs
+from jobs.admin import addresses, graph, many, render, timeline, verbs
 from jobs.insights import branch, explain, rows
 from jobs.models import JobAttempt, JobStatus, clock
 from jobs.statuses import Status
@@ -88,7 +87,7 @@ class JobViews:
         report = verbs.apply(verb, [job.id], by=request.user.get_username(), reason=reason)
         many.tell(request, report)
         many.log(request, report.moved, verb.label)
-        return HttpResponseRedirect(page_address(job.id))
+        return HttpResponseRedirect(addresses.of_job(job.id))
 
     def _ask(self, request: HttpRequest, job: JobStatus, verb: verbs.Verb) -> HttpResponse:
         context = {
@@ -157,11 +156,6 @@ def _rows(job: JobStatus) -> dict[str, Any] | None:
     }
 
 
-def page_address(job_id: UUID) -> str:
-    """Return the address of a job's page."""
-    return reverse("admin:jobs_jobstatus_change", args=[job_id])
-
-
 def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
@@ -192,7 +186,7 @@ def _facts(job: JobStatus, now: Any) -> list[tuple[str, Any]]:
 def _schedule(job: JobStatus) -> SafeString:
     return format_html(
         '<a href="{}">{}</a>, for {}',
-        schedule_views.page_address(job.schedule),
+        addresses.of_schedule(job.schedule),
         job.schedule,
         render.moment(job.logical_time),
     )

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from jobs import permissions
-from jobs.admin import job_list, job_page, many, render, run_page, tabs, verbs
+from jobs.admin import addresses, job_list, job_page, many, render, run_page, tabs, verbs
 from jobs.admin.filters import (
     AfterFilter,
     CreatedFilter,
@@ -120,7 +120,7 @@ class JobAdmin(ReadOnlyAdmin):
         """The job class, a link to the job's page; its tags; how far or how wrong it is."""
         return format_html(
             '<a class="job-link" href="{}">{}</a> {}{}',
-            job_page.page_address(job.id),
+            addresses.of_job(job.id),
             job.job_class,
             render.tags(job.tags),
             self._details(job),

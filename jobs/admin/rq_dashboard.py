@@ -18,7 +18,7 @@ from django_rq.models import Dashboard
 from django_rq.settings import get_queues_list
 
 from jobs import permissions
-from jobs.admin import job_page, many, verbs
+from jobs.admin import addresses, many, verbs
 from jobs.admin.verbs import Verb
 from jobs.broker import client, dashboard
 from jobs.models import JobStatus
@@ -141,7 +141,7 @@ def _on_one(verb: Verb) -> Handler:
         if not ours:
             return None
         _apply(request, verb, ours)
-        return HttpResponseRedirect(job_page.page_address(ours[0]))
+        return HttpResponseRedirect(addresses.of_job(ours[0]))
 
     return handle
 

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from jobs import conf, permissions, registry
-from jobs.admin import job_page, many, render
+from jobs.admin import addresses, many, render
 from jobs.admin.run_form import RunForm
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
@@ -54,7 +54,7 @@ class RunViews:
             return self._form(request, spec, form)
         messages.success(request, f"{spec.name} was dispatched to queue {job.queue}.")
         many.log(request, [job.id], "Run from the admin")
-        return HttpResponseRedirect(job_page.page_address(job.id))
+        return HttpResponseRedirect(addresses.of_job(job.id))
 
     def _form(self, request: HttpRequest, spec: JobSpec, form: RunForm) -> HttpResponse:
         return self._page(

@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.admin import job_page, render
+from jobs.admin import addresses, render
 
 
 def listed(items: Iterable[SafeString]) -> SafeString:
@@ -54,7 +54,7 @@ def _job(job: dict[str, Any], now: datetime, more: str = "") -> SafeString:
         return render.DASH
     return format_html(
         '<a href="{}">{}</a> <span class="quiet">attempt {}{}{}</span>',
-        job_page.page_address(job_id),
+        addresses.of_job(job_id),
         job.get("job_class") or job_id,
         job.get("attempt", render.DASH),
         _since(job.get("started_at"), now),

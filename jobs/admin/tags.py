@@ -9,7 +9,7 @@ from django.template import Context
 from django.urls import reverse
 
 from jobs import conf, permissions
-from jobs.admin import job_page, render
+from jobs.admin import addresses, render
 from jobs.insights import presence, stats
 from jobs.models import clock
 
@@ -69,7 +69,7 @@ def _failures() -> list[dict[str, Any]]:
     now = clock.read()
     return [
         {
-            "url": job_page.page_address(job.id),
+            "url": addresses.of_job(job.id),
             "job_class": job.job_class,
             "when": render.moment_ago(job.finished_at, now),
             "error": job.error,

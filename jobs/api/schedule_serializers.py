@@ -8,9 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs.api.serializers import Moment
-from jobs.insights import schedules
-from jobs.insights.schedule_runs import Run
-from jobs.insights.schedule_words import in_words
+from jobs.insights.schedules.runs import Run
+from jobs.insights.schedules.shown import shown_params, shown_steps
+from jobs.insights.schedules.words import in_words
 from jobs.models import Backfill, Schedule, ScheduleRun
 from jobs.schedules import backfill
 from jobs.schedules.history import MAX_NOTE
@@ -128,12 +128,12 @@ class ScheduleInDetail(ScheduleInList):
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_params(self, row: Schedule) -> dict[str, Any]:
         """Return its params, redacted ones hidden."""
-        return schedules.shown_params(row)
+        return shown_params(row)
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
     def get_steps(self, row: Schedule) -> dict[str, Any] | None:
         """Return its workflow, redacted params hidden."""
-        return schedules.shown_steps(row)
+        return shown_steps(row)
 
     def get_jitter(self, row: Schedule) -> str:
         """Return its jitter."""

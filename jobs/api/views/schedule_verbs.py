@@ -19,7 +19,7 @@ from jobs.api.schedule_serializers import (
 from jobs.api.views.base import View
 from jobs.api.views.schedules import REFUSED, detail, found, listed, refuse_others_jobs
 from jobs.errors import InvalidParams
-from jobs.insights import schedule_runs
+from jobs.insights.schedules import runs
 from jobs.schedules import control
 from jobs.schedules.history import MAX_NOTE
 from jobs.schedules.moments import spans
@@ -96,5 +96,5 @@ class RunSchedule(View):
             made = control.run_now(name, by=by, params=body.get("params"))
         except InvalidParams as error:
             raise listed(error) from error
-        run = schedule_runs.newest(name, before=made.logical_time + spans.MICROSECOND, limit=1)[0]
+        run = runs.newest(name, before=made.logical_time + spans.MICROSECOND, limit=1)[0]
         return Response(RunOfSchedule(run).data, status=201)

@@ -26,7 +26,9 @@ from jobs.api.schedule_serializers import (
 )
 from jobs.api.views.base import View
 from jobs.errors import InvalidParams, InvalidSchedule
-from jobs.insights import places, schedule_moments, schedule_runs, schedules
+from jobs.insights import places
+from jobs.insights.schedules import listing, runs
+from jobs.insights.schedules.moments import next_moments
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
 from jobs.schedules.rules import rule_of
@@ -72,10 +74,10 @@ class Schedules(View):
     def get(self, request: Request) -> Response:
         """Return a page of schedules."""
         asked = schedule_filters.schedules(request.query_params)
-        page = schedules.page(
+        page = listing.page(
             paused=asked.paused, source=asked.source, after=asked.cursor, size=asked.page_size
         )
-        last_runs = schedule_runs.strips([row.name for row in page.schedules], 1)
+        last_runs = runs.strips([row.name for row in page.schedules], 1)
         shown = ScheduleInList(page.schedules, many=True, context={"last_runs": last_runs})
         following = page.next_after and pagination.address_from(
             request, places.opaque(page.next_after)
@@ -189,9 +191,9 @@ class Runs(View):
         """Return a page of runs."""
         asked = schedule_filters.runs(request.query_params)
         found(name)
-        runs = schedule_runs.newest(name, before=asked.cursor, limit=asked.page_size + 1)
-        kept, following = runs[: asked.page_size], None
-        if len(runs) > asked.page_size:
+        newest = runs.newest(name, before=asked.cursor, limit=asked.page_size + 1)
+        kept, following = newest[: asked.page_size], None
+        if len(newest) > asked.page_size:
             place = places.opaque(kept[-1].logical_time.isoformat())
             following = pagination.address_from(request, place)
         return Response({"next": following, "results": RunOfSchedule(kept, many=True).data})
@@ -203,7 +205,7 @@ def found(name: str) -> Schedule:
     Raises:
         Http404: There is none.
     """
-    row = schedules.schedule(name)
+    row = listing.schedule(name)
     if row is None:
         raise Http404
     return row
@@ -256,6 +258,6 @@ def detail(row: Schedule) -> Any:
     """Return a schedule whole, as it is answered."""
     moments = []
     if row.enabled:
-        moments = schedule_moments.next_moments(rule_of(row), clock.read(), NEXT_MOMENTS)
-    context = {"last_runs": schedule_runs.strips([row.name], 1), "next_moments": moments}
+        moments = next_moments(rule_of(row), clock.read(), NEXT_MOMENTS)
+    context = {"last_runs": runs.strips([row.name], 1), "next_moments": moments}
     return ScheduleInDetail(row, context=context).data

@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
 from jobs import permissions, registry
-from jobs.admin import render, schedule_cells, schedule_form, schedule_views
-from jobs.admin.schedule_form import WORKFLOW, ScheduleForm
-from jobs.admin.schedule_params import NAMES, ScheduleParamsForm
+from jobs.admin import render
+from jobs.admin.schedules import cells, views
+from jobs.admin.schedules.form import WORKFLOW, ScheduleForm, entry_of_texts, zones
+from jobs.admin.schedules.params import NAMES, ScheduleParamsForm
 from jobs.errors import Fault, InvalidSchedule, ScheduleError
-from jobs.insights import schedule_moments
-from jobs.insights.schedule_preview import Preview, preview
+from jobs.insights.schedules.moments import zone_of
+from jobs.insights.schedules.preview import Preview, preview
 from jobs.models import Schedule, clock
 from jobs.schedules import control, fitting
 from jobs.schedules.moments.cron import Rule
@@ -27,7 +28,7 @@ _SOME_RULE = Rule(crons=("0 0 * * *",))  # that names in braces stand for its mo
 _CHOOSE = "choose"  # the button that only changes the job class, where no script does
 
 
-class EditViews(schedule_views.ScheduleView):
+class EditViews(views.ScheduleView):
     """The views of the form; each checks the right for itself."""
 
     def add(self, request: HttpRequest) -> HttpResponse:
@@ -39,7 +40,7 @@ class EditViews(schedule_views.ScheduleView):
     def change(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show a schedule's form, or change the schedule."""
         schedule = self.find(request, name)
-        if not schedule_views.may_edit(request, schedule):
+        if not views.may_edit(request, schedule):
             raise PermissionDenied
         return self._edit(request, schedule)
 
@@ -49,7 +50,7 @@ class EditViews(schedule_views.ScheduleView):
         spec = _runnable(request, request.GET.get("job", ""))
         name = request.GET.get("schedule", "").replace("\x00", "")
         schedule = Schedule.objects.filter(name=name).first() if name else None
-        if schedule is not None and not schedule_views.may_edit(request, schedule):
+        if schedule is not None and not views.may_edit(request, schedule):
             raise PermissionDenied
         context: dict[str, Any] = {
             "params": _params_form(spec, None, schedule),
@@ -65,7 +66,7 @@ class EditViews(schedule_views.ScheduleView):
         _check_may_write(request)
         if request.method != "POST":
             raise PermissionDenied
-        entry = schedule_form.entry_of_texts(request.POST, None)
+        entry = entry_of_texts(request.POST, None)
         now = clock.read()
         found = preview(entry, now=now)
         html = render_to_string(_PREVIEW, {"preview": _told(found, now)}, request=request)
@@ -87,7 +88,7 @@ class EditViews(schedule_views.ScheduleView):
             form.errors.clear()  # only another class was chosen
         now = clock.read()
         words = {key: form[key].value() for key in form.fields}
-        found = preview(schedule_form.entry_of_texts(words, schedule), now=now)
+        found = preview(entry_of_texts(words, schedule), now=now)
         return self.answer(
             request,
             "edit.html",
@@ -98,7 +99,7 @@ class EditViews(schedule_views.ScheduleView):
             params=params,
             names=NAMES,
             preview=_told(found, now),
-            zones=schedule_form.zones(),
+            zones=zones(),
         )
 
 
@@ -153,7 +154,7 @@ def _saved(
         form.add_error("name" if form.schedule is None else None, str(error))
         return None
     messages.success(request, f"Schedule {schedule.name} is saved.")
-    return schedule_views.to_page(schedule.name)
+    return views.to_page(schedule.name)
 
 
 def _may_run_all(request: HttpRequest, entry: dict[str, Any], form: ScheduleForm) -> bool:
@@ -181,12 +182,10 @@ def _add_faults(
 
 
 def _told(found: Preview, now: Any) -> dict[str, Any]:
-    zone = schedule_moments.zone_of(Schedule(timezone=found.timezone))
+    zone = zone_of(Schedule(timezone=found.timezone))
     return {
         "words": found.words,
         "timezone": found.timezone,
         "flaws": [flaw.sentence for flaw in found.flaws],
-        "moments": [
-            (schedule_cells.clock_time(at, zone), render.relative(at, now)) for at in found.moments
-        ],
+        "moments": [(cells.clock_time(at, zone), render.relative(at, now)) for at in found.moments],
     }

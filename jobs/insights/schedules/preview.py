@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobs.insights import schedule_moments, schedule_words
+from jobs.insights.schedules.moments import next_moments
+from jobs.insights.schedules.words import in_words
 from jobs.schedules import declaration
 from jobs.schedules.declaration import Flaw
 
@@ -38,8 +39,8 @@ def preview(entry: Mapping[str, Any], *, now: datetime, count: int = 5) -> Previ
         return Preview(words="", timezone="", moments=(), flaws=tuple(flaws))
     rule = declared.rule
     return Preview(
-        words=schedule_words.in_words(rule.crons, rule.every),
+        words=in_words(rule.crons, rule.every),
         timezone=rule.timezone,
-        moments=tuple(schedule_moments.next_moments(rule, now, count)),
+        moments=tuple(next_moments(rule, now, count)),
         flaws=(),
     )

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from jobs import registry
 from jobs.models import Schedule
-from jobs.schedules import history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +37,3 @@ def page(*, paused: bool | None = None, source: str = "", after: str = "", size:
 def schedule(name: str) -> Schedule | None:
     """Return the schedule of this name, or None: one query."""
     return Schedule.objects.filter(name=name).first()
-
-
-def shown_params(row: Schedule) -> dict[str, Any]:
-    """Return a schedule's params with the redacted ones hidden."""
-    return registry.shown_params(row.job_class, row.params) if row.params else {}
-
-
-def shown_steps(row: Schedule) -> dict[str, Any] | None:
-    """Return a workflow's steps with the redacted params hidden; None where it makes one job."""
-    return None if row.steps is None else history.shown_steps(row.steps)

@@ -12,8 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import Truncator
 
 from jobs import permissions
-from jobs.admin import render, schedule_views
-from jobs.insights import schedule_changes
+from jobs.admin import render
+from jobs.admin.schedules import views
+from jobs.insights.schedules.changes import newest
 from jobs.models import Schedule, ScheduleChange
 
 _ON_PAGE = 100
@@ -21,7 +22,7 @@ _SHOWN = 200  # characters of a value
 _BEFORE = "before"
 
 
-class HistoryView(schedule_views.ScheduleView):
+class HistoryView(views.ScheduleView):
     """The history of one schedule, also of one that is gone."""
 
     def page(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -32,7 +33,7 @@ class HistoryView(schedule_views.ScheduleView):
             raise Http404("No schedule has such a name.")
         given = request.GET.get(_BEFORE, "")
         before = int(given) if given.isdecimal() and len(given) < 19 else None  # noqa: PLR2004 - a bigint's digits
-        changes = schedule_changes.newest(name, limit=_ON_PAGE + 1, before=before)
+        changes = newest(name, limit=_ON_PAGE + 1, before=before)
         is_there = Schedule.objects.filter(name=name).exists()
         if not (is_there or changes):
             raise Http404(f"There is no schedule {name!r}, and never was.")

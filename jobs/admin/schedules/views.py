@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 
 from jobs import permissions, registry
+from jobs.admin import addresses
 from jobs.models import Schedule
 
 if TYPE_CHECKING:
@@ -42,14 +41,9 @@ class ScheduleView:
         )
 
 
-def page_address(name: str) -> str:
-    """Return the address of a schedule's page."""
-    return reverse("admin:jobs_schedule_change", args=[quote(name)])
-
-
 def to_page(name: str) -> HttpResponseRedirect:
     """Go to a schedule's page."""
-    return HttpResponseRedirect(page_address(name))
+    return HttpResponseRedirect(addresses.of_schedule(name))
 
 
 def may_run(request: HttpRequest, schedule: Schedule) -> bool:

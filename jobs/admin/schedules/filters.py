@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobs.admin.filters import TEMPLATE, Choices
-from jobs.insights import schedule_runs
+from jobs.insights.schedules import runs
 from jobs.models import Schedule
 from jobs.statuses import LIVING
 
@@ -72,7 +72,7 @@ class LastRunFilter(admin.SimpleListFilter):
         """The schedules whose newest run ended so."""
         if self.value() is None:
             return queryset
-        schedules = queryset.annotate(last_status=schedule_runs.last_status())
+        schedules = queryset.annotate(last_status=runs.last_status())
         if self.value() == _NEVER:
             return schedules.filter(last_status=None)
         if self.value() == _LIVING:

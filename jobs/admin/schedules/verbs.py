@@ -12,14 +12,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from jobs import permissions, registry
-from jobs.admin import job_page, schedule_views
-from jobs.admin.schedule_params import ScheduleParamsForm
+from jobs.admin import addresses
+from jobs.admin.schedules import views
+from jobs.admin.schedules.params import ScheduleParamsForm
 from jobs.errors import DispatchError, InvalidParams, ScheduleError
 from jobs.models import Schedule
 from jobs.schedules import control
 
 
-class VerbViews(schedule_views.ScheduleView):
+class VerbViews(views.ScheduleView):
     """The views of the verbs; each checks the right for itself."""
 
     def pause(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -32,7 +33,7 @@ class VerbViews(schedule_views.ScheduleView):
         note = request.POST.get("note", "")
         with _told(request, f"Schedule {schedule.name} is paused."):
             control.pause(schedule.name, by=request.user.get_username(), note=note)
-        return schedule_views.to_page(schedule.name)
+        return views.to_page(schedule.name)
 
     def resume(self, request: HttpRequest, name: str) -> HttpResponse:
         """End its pause (POST)."""
@@ -41,12 +42,12 @@ class VerbViews(schedule_views.ScheduleView):
             raise PermissionDenied
         with _told(request, f"Schedule {schedule.name} goes on."):
             control.resume(schedule.name, by=request.user.get_username())
-        return schedule_views.to_page(schedule.name)
+        return views.to_page(schedule.name)
 
     def delete(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask (GET), or delete it (POST)."""
         schedule = self.find(request, name)
-        if not schedule_views.may_delete(request, schedule):
+        if not views.may_delete(request, schedule):
             raise PermissionDenied
         if request.method != "POST":
             return self.answer(
@@ -54,12 +55,12 @@ class VerbViews(schedule_views.ScheduleView):
             )
         with _told(request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."):
             control.delete(schedule.name, by=request.user.get_username())
-        return HttpResponseRedirect(reverse(schedule_views.LIST))
+        return HttpResponseRedirect(reverse(views.LIST))
 
     def run(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show its params (GET), or run it now with them (POST)."""
         schedule = self.find(request, name)
-        if not schedule_views.may_run(request, schedule):
+        if not views.may_run(request, schedule):
             raise PermissionDenied
         form = _params_form(request, schedule)
         errors: list[str] = []
@@ -121,5 +122,5 @@ def _run(
     messages.success(request, f"Schedule {schedule.name} runs now.")
     may_see = run.job_id is not None and permissions.may_view(request.user)
     if may_see and run.job_id is not None:
-        return HttpResponseRedirect(job_page.page_address(run.job_id))
-    return schedule_views.to_page(schedule.name)
+        return HttpResponseRedirect(addresses.of_job(run.job_id))
+    return views.to_page(schedule.name)

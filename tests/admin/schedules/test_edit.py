@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from jobs import registry
-from jobs.admin.schedule_params import ScheduleParamsForm
+from jobs.admin.schedules.params import ScheduleParamsForm
 from jobs.models import Schedule, ScheduleChange
 from tests.admin import test_run_page  # noqa: F401 - its class of every kind of param
 from tests.admin.conftest import browser, person

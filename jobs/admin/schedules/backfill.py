@@ -13,9 +13,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 
 from jobs import permissions
-from jobs.admin import render, schedule_cells, schedule_views
+from jobs.admin import render
+from jobs.admin.schedules import cells, views
 from jobs.errors import ScheduleError
-from jobs.insights import backfills, schedule_moments
+from jobs.insights import backfills
+from jobs.insights.schedules.moments import zone_of
 from jobs.models import Backfill, Schedule, clock
 from jobs.schedules import backfill
 from jobs.schedules.backfill import MAX_ACTIVE, Only, Plan, Wanted
@@ -82,7 +84,7 @@ class BackfillForm(forms.Form):
         )
 
 
-class BackfillViews(schedule_views.ScheduleView):
+class BackfillViews(views.ScheduleView):
     """The views of a schedule's backfills."""
 
     def start(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -112,7 +114,7 @@ class BackfillViews(schedule_views.ScheduleView):
     def steer(self, request: HttpRequest, name: str, backfill_id: int, verb: str) -> HttpResponse:
         """Stop a backfill, or continue it (POST)."""
         schedule = self.find(request, name)
-        may = schedule_views.may_backfill(request, schedule)
+        may = views.may_backfill(request, schedule)
         if verb == _STOP:
             may = permissions.may_change_schedules(request.user)
         if request.method != "POST" or not may:
@@ -128,23 +130,23 @@ class BackfillViews(schedule_views.ScheduleView):
             messages.warning(request, str(error))
         else:
             messages.success(request, f"Backfill {backfill_id} is {word}.")
-        return schedule_views.to_page(schedule.name)
+        return views.to_page(schedule.name)
 
     def _schedule(self, request: HttpRequest, name: str) -> Schedule:
         schedule = self.find(request, name)
-        if not schedule_views.may_backfill(request, schedule):
+        if not views.may_backfill(request, schedule):
             raise PermissionDenied
         return schedule
 
 
 def panel(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
     """Return a schedule's newest backfills, those that have yet to end with their progress."""
-    zone = schedule_moments.zone_of(schedule)
+    zone = zone_of(schedule)
     return [
         {
             "backfill": found,
-            "from": schedule_cells.short_time(found.from_at, zone, now),
-            "to": schedule_cells.short_time(found.to_at, zone, now),
+            "from": cells.short_time(found.from_at, zone, now),
+            "to": cells.short_time(found.to_at, zone, now),
             "age": render.moment_ago(found.created_at, now),
             "badge": render.badge(found.status),
             **_progress(found),
@@ -182,7 +184,7 @@ def _asked(request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
     }
     marked = sorted(_marked(query.getlist("span")))
     if marked:
-        zone = schedule_moments.zone_of(schedule)
+        zone = zone_of(schedule)
         ends = (marked[0], marked[-1])
         asked["first"], asked["last"] = (end.astimezone(zone).isoformat() for end in ends)
     return asked
@@ -204,11 +206,11 @@ def _started(request: HttpRequest, wanted: Wanted) -> HttpResponse:
     messages.success(
         request, f"Backfill {made.pk} is started: {made.total:,} moments, {made.only}."
     )
-    return schedule_views.to_page(wanted.schedule_name)
+    return views.to_page(wanted.schedule_name)
 
 
 def _told(plan: Plan, schedule: Schedule, now: datetime) -> dict[str, Any]:
-    zone = schedule_moments.zone_of(schedule)
+    zone = zone_of(schedule)
     return {
         "total": plan.total,
         "to_make": plan.to_make,
@@ -216,7 +218,7 @@ def _told(plan: Plan, schedule: Schedule, now: datetime) -> dict[str, Any]:
             (
                 _WORDS[standing],
                 count,
-                [schedule_cells.clock_time(moment, zone) for moment in plan.first[standing]],
+                [cells.clock_time(moment, zone) for moment in plan.first[standing]],
                 count - len(plan.first[standing]),
             )
             for standing, count in plan.counts.items()

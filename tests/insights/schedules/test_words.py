@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.insights.schedule_words import in_words
+from jobs.insights.schedules.words import in_words
 
 
 @pytest.mark.parametrize(

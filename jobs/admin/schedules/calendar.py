@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.utils.http import urlencode
 
-from jobs.admin import schedule_cells
-from jobs.admin.schedule_cells import Links
-from jobs.insights.schedule_grid import Cell, Grid
-from jobs.insights.schedule_periods import View
+from jobs.admin.schedules import cells
+from jobs.admin.schedules.cells import Links
+from jobs.insights.schedules.grid import Cell, Grid
+from jobs.insights.schedules.periods import View
 from jobs.models import Backfill, Schedule, ScheduleRun
 
 Only = Backfill.Only
@@ -60,7 +60,7 @@ class Calendar:
             "rows": [(label, map(self.shown, row)) for label, row in grid.rows],
             "columns": [(name, self._column_link(i)) for i, name in enumerate(grid.columns)],
             "period": _period(grid),
-            "summary": schedule_cells.counted(
+            "summary": cells.counted(
                 word for word, count in grid.counts.items() for _ in range(count)
             ),
             "views": [(view, label, view is grid.view) for view, label in VIEWS.items()],
@@ -76,9 +76,9 @@ class Calendar:
 
     def _is_living(self) -> bool:
         """Whether the calendar may look otherwise in a moment."""
-        cells = self.grid.cells
-        is_going_on = any(run.is_living for cell in cells for run in cell.runs)
-        return is_going_on or any(at - self.now < _SOON for cell in cells for at in cell.ahead)
+        shown = self.grid.cells
+        is_going_on = any(run.is_living for cell in shown for run in cell.runs)
+        return is_going_on or any(at - self.now < _SOON for cell in shown for at in cell.ahead)
 
     def shown(self, cell: Cell) -> Shown:
         """Return what a cell looks like, says and leads to."""
@@ -91,7 +91,7 @@ class Calendar:
             case [], missing:
                 return self._missing(missing, text)
             case [run], []:
-                words = schedule_cells.title(run, self.grid.zone, self.now)
+                words = cells.title(run, self.grid.zone, self.now)
                 css = f"job-run job-run-{run.status}"
                 select = ""
                 if self.may_select and run.outcome in _WITHOUT_JOB:
@@ -119,14 +119,14 @@ class Calendar:
         return Shown(css=css, title=words, text=text or self._count(missing), select=select)
 
     def _several(self, cell: Cell, text: str) -> Shown:
-        counted = schedule_cells.counted(run.status for run in cell.runs)
+        counted = cells.counted(run.status for run in cell.runs)
         gone = f", {len(cell.missing):,} without a run" if cell.missing else ""
         start, end = cell.slot.start, cell.slot.end
         return Shown(
             css=f"job-run job-run-{cell.status}{' job-run-holes' if cell.missing else ''}",
-            title=f"{schedule_cells.clock_time(start, self.grid.zone)} and on: {counted}{gone}",
+            title=f"{cells.clock_time(start, self.grid.zone)} and on: {counted}{gone}",
             text=text or self._count(cell.runs),
-            href=schedule_cells.runs_address(
+            href=cells.runs_address(
                 self.schedule.name, logical_time__gte=start, logical_time__lt=end
             )
             if self.grid.view is View.DAY
@@ -139,7 +139,7 @@ class Calendar:
         return str(len(several)) if has_room else ""
 
     def _when(self, moments: list[datetime]) -> str:
-        first = schedule_cells.clock_time(moments[0], self.grid.zone)
+        first = cells.clock_time(moments[0], self.grid.zone)
         return first if len(moments) == 1 else f"{first} and {len(moments) - 1:,} more"
 
     def _backfill_address(self, only: Only) -> str:

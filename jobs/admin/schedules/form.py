@@ -12,9 +12,11 @@ from django import forms
 from django.conf import settings
 
 from jobs import conf
-from jobs.admin import schedule_steps, schedule_texts
+from jobs.admin.schedules import texts
+from jobs.admin.schedules.steps import with_secrets
 from jobs.errors import Fault
-from jobs.insights import schedule_moments, schedules
+from jobs.insights.schedules.moments import zone_of
+from jobs.insights.schedules.shown import shown_steps
 from jobs.models import Schedule
 from jobs.schedules import declaration
 
@@ -64,7 +66,7 @@ class ScheduleForm(forms.Form):
         widget=forms.RadioSelect,
         choices=[
             (word.value, f"{word.label.lower()}: {meaning}")
-            for word, meaning in schedule_texts.OVERLAP.items()
+            for word, meaning in texts.OVERLAP.items()
         ],
     )
     catch_up = _text(
@@ -112,7 +114,7 @@ class ScheduleForm(forms.Form):
         if not isinstance(found, dict):
             raise forms.ValidationError("Name the steps: a JSON object.")
         stored = self.schedule.steps if self.schedule is not None else None
-        return schedule_steps.with_secrets(found, stored or {})
+        return with_secrets(found, stored or {})
 
     def entry(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what is written as an entry of JOB_SCHEDULES. The form is valid."""
@@ -152,9 +154,9 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
     if schedule is None:
         words = {"timezone": settings.TIME_ZONE, "overlap": "skip", "catch_up": "last"}
         return {**words, "enabled": True}
-    entry, steps = declaration.entry_of(schedule), schedules.shown_steps(schedule)
+    entry, steps = declaration.entry_of(schedule), shown_steps(schedule)
     shown = {key: entry.get(key, "") for key in _KEYS}
-    zone = schedule_moments.zone_of(schedule)
+    zone = zone_of(schedule)
     for key in _MOMENTS:
         moment: datetime | None = getattr(schedule, key)
         shown[key] = moment.astimezone(zone).strftime(_LOCAL) if moment else ""

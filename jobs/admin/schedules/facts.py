@@ -9,8 +9,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jobs import conf, permissions, registry
-from jobs.admin import render, schedule_texts
-from jobs.insights import schedule_words, schedules
+from jobs.admin import render
+from jobs.admin.schedules import texts
+from jobs.insights.schedules.shown import shown_params, shown_steps
+from jobs.insights.schedules.words import in_words
 from jobs.models import Schedule
 from jobs.schedules.moments import spans
 from jobs.workflows import declared
@@ -48,8 +50,8 @@ def queue_of(schedule: Schedule) -> str:
 
 def params_tree(schedule: Schedule) -> SafeString:
     """Return its params, or the steps of a workflow with theirs, the redacted ones hidden."""
-    steps = schedules.shown_steps(schedule)
-    return render.tree(schedules.shown_params(schedule) if steps is None else steps)
+    steps = shown_steps(schedule)
+    return render.tree(shown_params(schedule) if steps is None else steps)
 
 
 def sentences(schedule: Schedule, now: datetime) -> list[str]:
@@ -77,15 +79,15 @@ def sentences(schedule: Schedule, now: datetime) -> list[str]:
 
 def facts(schedule: Schedule) -> list[tuple[str, Any]]:
     """Return its policies and all else that it states, each under its name."""
-    overlap = schedule_texts.overlap(schedule.overlap)
+    overlap = texts.overlap(schedule.overlap)
     lines = schedule.crons or [f"every {spans.written(schedule.every)}" if schedule.every else ""]
     found: list[tuple[str, Any]] = [
-        ("When", schedule_words.in_words(schedule.crons, schedule.every)),
+        ("When", in_words(schedule.crons, schedule.every)),
         ("Rule", _codes(lines)),
         ("Time zone", schedule.timezone),
         ("Queue", queue_of(schedule)),
         ("Overlap", _explained(schedule.overlap, overlap)),
-        ("Catch-up", _explained(schedule.catch_up, schedule_texts.catch_up(schedule.catch_up))),
+        ("Catch-up", _explained(schedule.catch_up, texts.catch_up(schedule.catch_up))),
     ]
     if schedule.jitter:
         found.append(("Jitter", f"up to {render.duration(schedule.jitter)} later"))

@@ -4,9 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from jobs.insights import schedule_grid
-from jobs.insights.schedule_grid import grid
-from jobs.insights.schedule_periods import View
+from jobs.insights.schedules.grid import grid
+from jobs.insights.schedules.periods import View
 from jobs.statuses import Status
 from tests.histories import make_run, make_schedule
 
@@ -108,7 +107,7 @@ def test_a_schedule_that_is_off_has_nothing_to_come():
 
 
 def test_too_many_moments_are_not_looked_at_each(monkeypatch):
-    monkeypatch.setattr(schedule_grid, "MAX_MOMENTS", 100)
+    monkeypatch.setattr("jobs.insights.schedules.grid.MAX_MOMENTS", 100)
     schedule = make_schedule(crons=[], every=timedelta(seconds=1))
 
     found = grid(schedule, now=NOW)
@@ -117,7 +116,7 @@ def test_too_many_moments_are_not_looked_at_each(monkeypatch):
 
 
 def test_of_too_many_runs_the_newest_are_shown_and_none_is_called_missing(monkeypatch):
-    monkeypatch.setattr(schedule_grid, "MAX_RUNS", 2)
+    monkeypatch.setattr("jobs.insights.schedules.grid.MAX_RUNS", 2)
     schedule = make_schedule()
     for i in range(3):
         make_run(schedule, datetime(2026, 11, 1 + i, 2, tzinfo=UTC))

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.insights.schedule_periods import DAYS_OF, View, layout, view_for
+from jobs.insights.schedules.periods import DAYS_OF, View, layout, view_for
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # Days on which the clocks are set, by an hour, by half of one, by two, by a day.

@@ -14,22 +14,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import permissions
-from jobs.admin import (
-    job_page,
-    render,
-    schedule_backfill,
-    schedule_cells,
-    schedule_edit,
-    schedule_facts,
-    schedule_history,
-    schedule_page,
-    schedule_verbs,
-    schedule_views,
-)
+from jobs.admin import addresses, render
 from jobs.admin.read_only import ReadOnlyAdmin
-from jobs.admin.schedule_filters import LastRunFilter, SourceFilter, StateFilter
-from jobs.admin.schedule_list import ScheduleList
-from jobs.insights import schedule_moments, schedule_words
+from jobs.admin.schedules import cells, facts
+from jobs.admin.schedules.backfill import BackfillViews
+from jobs.admin.schedules.edit import EditViews
+from jobs.admin.schedules.filters import LastRunFilter, SourceFilter, StateFilter
+from jobs.admin.schedules.history import HistoryView
+from jobs.admin.schedules.list import ScheduleList
+from jobs.admin.schedules.page import PageView
+from jobs.admin.schedules.verbs import VerbViews
+from jobs.insights.schedules.moments import zone_of
+from jobs.insights.schedules.words import in_words
 from jobs.models import JobStatus, Schedule, ScheduleRun, clock
 
 
@@ -68,11 +64,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """The name, a link to its page; the job class; whether it rests, and why."""
         return format_html(
             '<a class="job-link" href="{}">{}</a> {}<div class="job-line quiet">{}</div>{}',
-            schedule_views.page_address(schedule.name),
+            addresses.of_schedule(schedule.name),
             schedule.name,
-            schedule_facts.state_badge(schedule),
-            schedule_facts.what_runs(schedule),
-            schedule_facts.pause_line(schedule, schedule.db_now),  # type: ignore[attr-defined]
+            facts.state_badge(schedule),
+            facts.what_runs(schedule),
+            facts.pause_line(schedule, schedule.db_now),  # type: ignore[attr-defined]
         )
 
     @admin.display(description="when")
@@ -80,41 +76,41 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """The rule in words, and whose clock it reads."""
         return format_html(
             '{}<div class="job-line quiet">{}</div>',
-            schedule_words.in_words(schedule.crons, schedule.every),
+            in_words(schedule.crons, schedule.every),
             schedule.timezone,
         )
 
     @admin.display(description="queue")
     def queue_name(self, schedule: Schedule) -> str:
         """The queue; where it names none, the job class's own."""
-        return schedule_facts.queue_of(schedule)
+        return facts.queue_of(schedule)
 
     @admin.display(description="next run")
     def next_run(self, schedule: Any) -> SafeString:
         """Its next moment."""
         if not schedule.enabled or schedule.next_at is None:
             return render.DASH
-        zone = schedule_moments.zone_of(schedule)
-        return schedule_cells.moment(schedule.next_at, zone, schedule.db_now)
+        zone = zone_of(schedule)
+        return cells.moment(schedule.next_at, zone, schedule.db_now)
 
     @admin.display(description="last run")
     def last_run(self, schedule: Any) -> SafeString:
         """Its newest run and what became of it."""
         if not schedule.last_runs:
             return render.DASH
-        run, zone = schedule.last_runs[-1], schedule_moments.zone_of(schedule)
+        run, zone = schedule.last_runs[-1], zone_of(schedule)
         return format_html(
             '<span title="{}">{}<span class="job-line quiet">{}</span></span>',
-            schedule_cells.title(run, zone, schedule.db_now),
-            schedule_cells.link(run, schedule.run_links),
+            cells.title(run, zone, schedule.db_now),
+            cells.link(run, schedule.run_links),
             render.relative(run.logical_time, schedule.db_now),
         )
 
     @admin.display(description="last 30 runs")
     def strip(self, schedule: Any) -> SafeString:
         """Its newest runs as bars."""
-        zone = schedule_moments.zone_of(schedule)
-        return schedule_cells.strip(schedule.last_runs, zone, schedule.db_now, schedule.run_links)
+        zone = zone_of(schedule)
+        return cells.strip(schedule.last_runs, zone, schedule.db_now, schedule.run_links)
 
     def change_view(
         self,
@@ -124,7 +120,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> HttpResponse:
         """One schedule's page, in place of Django's form."""
-        return schedule_page.PageView(self).page(request, object_id)
+        return PageView(self).page(request, object_id)
 
     def add_view(
         self,
@@ -133,7 +129,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> HttpResponse:
         """The form of a new schedule."""
-        return schedule_edit.EditViews(self).add(request)
+        return EditViews(self).add(request)
 
     def delete_view(
         self,
@@ -142,7 +138,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> HttpResponse:
         """Ask, and delete it."""
-        return schedule_verbs.VerbViews(self).delete(request, unquote(object_id))
+        return VerbViews(self).delete(request, unquote(object_id))
 
     def history_view(
         self,
@@ -151,13 +147,13 @@ class ScheduleAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> HttpResponse:
         """Who changed what, also of a schedule that is gone."""
-        return schedule_history.HistoryView(self).page(request, unquote(object_id))
+        return HistoryView(self).page(request, unquote(object_id))
 
     def get_urls(self) -> list[URLPattern]:
         """The pages beside the list and the schedules' own."""
-        edit = schedule_edit.EditViews(self)
-        verbs = schedule_verbs.VerbViews(self)
-        fill = schedule_backfill.BackfillViews(self)
+        edit = EditViews(self)
+        verbs = VerbViews(self)
+        fill = BackfillViews(self)
         views: list[tuple[str, str, Any]] = [
             ("preview/", "preview", edit.preview),
             ("params/", "params", edit.params),
@@ -212,5 +208,5 @@ class ScheduleRunAdmin(ReadOnlyAdmin):
         job: JobStatus | None = run.job
         if job is None:
             return render.badge(run.kept_status or run.outcome)
-        address = job_page.page_address(job.id)
+        address = addresses.of_job(job.id)
         return format_html('<a href="{}">{}</a>', address, render.badge(job.status))

@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 
-from jobs.admin.schedule_cells import Links
-from jobs.insights import schedule_runs
+from jobs.admin.schedules.cells import Links
+from jobs.insights.schedules import runs
 
 
 class ScheduleList(ChangeList):
@@ -18,7 +18,7 @@ class ScheduleList(ChangeList):
         """Read the page that is shown, and its schedules' last runs."""
         super().get_results(request)
         schedules: list[Any] = list(self.result_list)
-        strips = schedule_runs.strips([schedule.name for schedule in schedules])
+        strips = runs.strips([schedule.name for schedule in schedules])
         links = Links.of(request)
         for schedule in schedules:
             schedule.last_runs = strips[schedule.name]

@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from jobs import permissions
-from jobs.admin import job_page, render
-from jobs.insights.schedule_runs import Run
+from jobs.admin import addresses, render
+from jobs.insights.schedules.runs import Run
 from jobs.models import ScheduleRun
 
 _REASON_CHARACTERS = 160
@@ -42,7 +42,7 @@ class Links:
         may_see_runs = request.user.has_perm("jobs.view_schedulerun")
         run = reverse("admin:jobs_schedulerun_change", args=[_NO_RUN])
         return cls(
-            job=job_page.page_address(_NO_JOB) if may_see_jobs else "",
+            job=addresses.of_job(_NO_JOB) if may_see_jobs else "",
             run=run if may_see_runs else "",
         )
 

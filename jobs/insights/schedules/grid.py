@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import islice
 
-from jobs.insights import schedule_moments, schedule_periods, schedule_runs
-from jobs.insights.schedule_periods import DAYS_OF, Slot, View
-from jobs.insights.schedule_runs import Run
+from jobs.insights.schedules.moments import gap_of, zone_of
+from jobs.insights.schedules.periods import DAYS_OF, Slot, View, layout, view_for
+from jobs.insights.schedules.runs import Run, between, first_moment
 from jobs.models import Schedule
 from jobs.schedules.moments import cron, spans
 from jobs.schedules.moments.cron import Rule
@@ -74,15 +74,13 @@ def grid(
         view: What is seen; without it, what fits how often it runs.
         last_day: Where the period ends, in the schedule's zone; without it, today.
     """
-    zone, rule = schedule_moments.zone_of(schedule), rule_of(schedule)
-    gap = schedule_moments.gap_of(rule, now)
+    zone, rule = zone_of(schedule), rule_of(schedule)
+    gap = gap_of(rule, now)
     today = now.astimezone(zone).date()
-    table = schedule_periods.layout(
-        view or schedule_periods.view_for(gap), min(last_day or today, today), zone, gap=gap
-    )
+    table = layout(view or view_for(gap), min(last_day or today, today), zone, gap=gap)
     slots = table.slots
     since, until = slots[0].start, slots[-1].end
-    runs = schedule_runs.between(schedule.name, since, until, limit=MAX_RUNS)
+    runs = between(schedule.name, since, until, limit=MAX_RUNS)
     is_cut = len(runs) > MAX_RUNS
     moments = _moments(rule, since, until)
     rows = [(label, [Cell(slot=slot) for slot in row]) for label, row in table.rows]
@@ -100,7 +98,7 @@ def grid(
         following=min(table.last_day + days, today) if table.last_day < today else None,
         counts=Counter(run.status for run in runs[-MAX_RUNS:]),
         missing=[] if is_cut else sorted(m for cell in cells for m in cell.missing),
-        first_run_at=schedule_runs.first_moment(schedule.name),
+        first_run_at=first_moment(schedule.name),
         is_cut=is_cut,
         knows_missing=moments is not None and not is_cut,
     )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.insights import schedule_runs
+from jobs.insights.schedules import runs
 from jobs.models import JobStatus, Schedule
 from jobs.statuses import Status
 from tests.histories import make_run, make_schedule
@@ -20,11 +20,11 @@ def test_a_strip_holds_the_newest_runs_oldest_first():
     for i in range(35):
         make_run(schedule, NOON + i * HOUR)
 
-    runs = schedule_runs.strips(["nightly"])["nightly"]
+    strip = runs.strips(["nightly"])["nightly"]
 
-    assert [run.logical_time for run in runs] == [NOON + i * HOUR for i in range(5, 35)]
-    assert {run.status for run in runs} == {"completed"}
-    assert runs[0].length(NOON) == timedelta(seconds=3)
+    assert [run.logical_time for run in strip] == [NOON + i * HOUR for i in range(5, 35)]
+    assert {run.status for run in strip} == {"completed"}
+    assert strip[0].length(NOON) == timedelta(seconds=3)
 
 
 def test_the_strips_of_many_schedules_are_one_query(django_assert_num_queries):
@@ -33,7 +33,7 @@ def test_the_strips_of_many_schedules_are_one_query(django_assert_num_queries):
         make_run(make_schedule(name=name), NOON)
 
     with django_assert_num_queries(1):
-        strips = schedule_runs.strips([*names, "unknown"])
+        strips = runs.strips([*names, "unknown"])
 
     assert {name: len(runs) for name, runs in strips.items()} == {
         **dict.fromkeys(names, 1), "unknown": 0,
@@ -57,7 +57,7 @@ def test_a_workflow_s_run_is_as_the_worst_of_its_jobs(statuses, worst):
         finished_at = NOON if status in {"completed", "failed", "cancelled"} else None
         JobStatus.objects.filter(id=job.id).update(status=status, finished_at=finished_at)
 
-    found = schedule_runs.strips(["nightly"])["nightly"][0]
+    found = runs.strips(["nightly"])["nightly"][0]
 
     assert (found.id, found.status) == (run.id, worst)
     assert found.job_id == jobs[statuses.index(Status(worst))].id
@@ -69,7 +69,7 @@ def test_what_pruned_jobs_ended_as_counts_with_those_that_stand():
     make_run(schedule, NOON, kept_status="failed")
     make_run(schedule, NOON + HOUR, "dispatched", kept_status="completed")
 
-    first, second = schedule_runs.strips(["nightly"])["nightly"]
+    first, second = runs.strips(["nightly"])["nightly"]
 
     assert (first.status, first.job_id is not None) == ("failed", True)
     assert (second.status, second.job_id, second.has_job) == ("completed", None, True)
@@ -78,7 +78,7 @@ def test_what_pruned_jobs_ended_as_counts_with_those_that_stand():
 def test_a_run_without_a_job_is_as_its_outcome_and_says_why():
     make_run(make_schedule(), NOON, "skipped", reason="The run before still goes on.")
 
-    run = schedule_runs.strips(["nightly"])["nightly"][0]
+    run = runs.strips(["nightly"])["nightly"][0]
 
     assert (run.status, run.reason, run.has_job) == (
         "skipped", "The run before still goes on.", False,
@@ -97,7 +97,7 @@ def test_the_rows_that_a_job_tells_of_are_known(result, rows, rejected):
     run = make_run(make_schedule(), NOON)
     JobStatus.objects.filter(id=run.job_id).update(result=result)
 
-    found = schedule_runs.strips(["nightly"])["nightly"][0]
+    found = runs.strips(["nightly"])["nightly"][0]
 
     assert (found.rows, found.rows_rejected) == (rows, rejected)
 
@@ -105,9 +105,9 @@ def test_the_rows_that_a_job_tells_of_are_known(result, rows, rejected):
 def test_a_long_reason_is_whole_only_where_runs_are_read_one_by_one():
     make_run(make_schedule(), NOON, "refused", reason="x" * 50_000)
 
-    (in_strip,) = schedule_runs.strips(["nightly"])["nightly"]
-    (in_grid,) = schedule_runs.between("nightly", NOON, NOON + timedelta(days=1), limit=5)
-    (alone,) = schedule_runs.newest("nightly", limit=5)
+    (in_strip,) = runs.strips(["nightly"])["nightly"]
+    (in_grid,) = runs.between("nightly", NOON, NOON + timedelta(days=1), limit=5)
+    (alone,) = runs.newest("nightly", limit=5)
 
     assert [len(run.reason) for run in (in_strip, in_grid, alone)] == [1_000, 1_000, 50_000]
 
@@ -116,7 +116,7 @@ def test_the_rows_of_a_workflow_s_jobs_are_added_up():
     make_run(make_schedule(), NOON, jobs=3)
     JobStatus.objects.update(result={"rows_out": 10})
 
-    assert schedule_runs.strips(["nightly"])["nightly"][0].rows == 30
+    assert runs.strips(["nightly"])["nightly"][0].rows == 30
 
 
 @pytest.mark.parametrize("result", [{"rows": "many"}, ["rows"], "rows", {"rows": {"in": 3}}, None])
@@ -124,7 +124,7 @@ def test_a_result_that_tells_of_no_rows_is_no_fault(result):
     run = make_run(make_schedule(), NOON)
     JobStatus.objects.filter(id=run.job_id).update(result=result)
 
-    assert schedule_runs.strips(["nightly"])["nightly"][0].rows is None
+    assert runs.strips(["nightly"])["nightly"][0].rows is None
 
 
 def test_runs_of_a_period_leave_out_its_end_and_older_ones_over_the_limit():
@@ -132,8 +132,8 @@ def test_runs_of_a_period_leave_out_its_end_and_older_ones_over_the_limit():
     for i in range(6):
         make_run(schedule, NOON + i * HOUR)
 
-    whole = schedule_runs.between("nightly", NOON, NOON + 5 * HOUR, limit=100)
-    cut = schedule_runs.between("nightly", NOON, NOON + 5 * HOUR, limit=2)
+    whole = runs.between("nightly", NOON, NOON + 5 * HOUR, limit=100)
+    cut = runs.between("nightly", NOON, NOON + 5 * HOUR, limit=2)
 
     assert [run.logical_time for run in whole] == [NOON + i * HOUR for i in range(5)]
     assert [run.logical_time for run in cut] == [NOON + i * HOUR for i in (2, 3, 4)]
@@ -153,6 +153,6 @@ def test_schedules_can_be_asked_for_by_their_last_run(status, kept, expected):
     make_run(schedule, NOON + HOUR, status, kept_status=kept)
     make_schedule(name="never")
 
-    found = Schedule.objects.annotate(last=schedule_runs.last_status()).order_by("-name")
+    found = Schedule.objects.annotate(last=runs.last_status()).order_by("-name")
 
     assert [row.last for row in found] == [expected, None]
