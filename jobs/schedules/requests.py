@@ -62,10 +62,21 @@ def of_moment(
 
 def secrets(schedule: Schedule) -> list[str]:
     """Return the texts of its params that must not be shown, for `json_values.scrubbed`."""
-    steps = (schedule.steps or {}).values()
-    jobs = [(schedule.job_class, schedule.params)]
-    jobs += [(step.get("job", ""), step.get("params")) for step in steps]
+    jobs = named(schedule)
     return [secret for name, params in jobs for secret in registry.secrets(name, params)]
+
+
+def named(schedule: Schedule) -> list[tuple[str, Any]]:
+    """Return the job classes that a row names, each with its params; of a workflow every step's.
+
+    The row may be one that somebody has made unreadable: what is no step is left out.
+    """
+    if schedule.steps is None:
+        return [(schedule.job_class, schedule.params)]
+    steps = schedule.steps.values() if isinstance(schedule.steps, dict) else ()
+    return [
+        (str(step.get("job", "")), step.get("params")) for step in steps if isinstance(step, dict)
+    ]
 
 
 def _only_one(schedule: Schedule, moment: datetime, params: Mapping[str, Any] | None) -> Request:

@@ -13,7 +13,7 @@ from django.db.models.expressions import RawSQL
 from jobs.lifecycle import control
 from jobs.models import Schedule, ScheduleRun, clock
 from jobs.processes.outage import is_postgresql_away
-from jobs.schedules import deeds, drafts, making, overlap
+from jobs.schedules import deeds, drafts, making, overlap, strange
 from jobs.schedules.drafts import Draft, Wish
 from jobs.schedules.moments import missed
 from jobs.values import value
@@ -56,6 +56,12 @@ def batch(*, missed_ones: bool = False) -> Made:
 def due() -> list[str]:
     """Return the names of the schedules that are due, the longest overdue first."""
     return list(_due().values_list("name", flat=True))
+
+
+def left() -> list[str]:
+    """Return the names of those whose moment has come and whose job class is unknown here."""
+    come = Schedule.objects.filter(enabled=True, next_at__lte=RawSQL(clock.NOW, ()))
+    return list(come.exclude(strange.ripe()).order_by("name").values_list("name", flat=True))
 
 
 def run(name: str, *, fault: Exception | None = None) -> list[ScheduleRun] | None:
@@ -117,14 +123,16 @@ def seconds_to_next() -> float | None:
 
     Zero or below: one has come, and another process is at it.
     """
-    due_now = f"SELECT 1 FROM job_schedules WHERE enabled AND next_at <= {clock.NOW}"
+    ripe = strange.ripe()
+    due_now = f"SELECT 1 FROM job_schedules WHERE enabled AND {ripe.sql}"
     later = f"SELECT min(next_at) FROM job_schedules WHERE enabled AND next_at > {clock.NOW}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT CASE WHEN EXISTS ({due_now}) THEN 0
                 ELSE extract(epoch FROM ({later}) - {clock.WALL})::float8 END
-            """
+            """,
+            ripe.params,
         )
         (seconds,) = cursor.fetchone()
     return None if seconds is None else float(seconds)
@@ -135,7 +143,7 @@ def seconds_to_next() -> float | None:
 
 def _due(*, missed_ones: bool | None = None) -> QuerySet[Schedule]:
     """Return the schedules that are due, by job_schedules_due; longest overdue first."""
-    found = Schedule.objects.filter(enabled=True, next_at__lte=RawSQL(clock.NOW, ()))
+    found = Schedule.objects.filter(strange.ripe(), enabled=True)
     late = RawSQL(f"{clock.NOW} - %s", (missed.ON_TIME,))
     if missed_ones is True:
         found = found.filter(next_at__lt=late)
@@ -171,7 +179,8 @@ def _handle(found: Sequence[Schedule]) -> Made:
     for schedule in found:
         if sum(len(draft.requests) for draft in wanted) >= MAX_JOBS:
             break  # the others stay due, and come next
-        plan = missed.plan(deeds.facts(schedule, now), limit=_limit(schedule, limit))
+        facts = deeds.facts(schedule, strange.now_for(schedule, now))
+        plan = missed.plan(facts, limit=_limit(schedule, limit))
         lane = lanes[schedule.name]
         deed = deeds.of(schedule, plan.moments, lane, meanwhile=life.show)
         if deed.cancels:
@@ -205,7 +214,8 @@ def _limit(schedule: Schedule, limit: int = missed.MAX_MOMENTS) -> int:
 
 
 def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun]:
-    plan = missed.plan(deeds.facts(schedule, clock.read()), limit=_limit(schedule))
+    facts = deeds.facts(schedule, strange.now_for(schedule, clock.read()))
+    plan = missed.plan(facts, limit=_limit(schedule))
     lane = overlap.lanes([schedule])[schedule.name]
     refusal = None if fault is None else deeds.told(schedule, fault)
     deed = deeds.of(schedule, plan.moments, lane, refusal=refusal, meanwhile=_Life().show)

@@ -9,7 +9,7 @@ from functools import partial
 from jobs.broker.seldom import Seldom
 from jobs.models import locking
 from jobs.processes.outage import first_line, is_postgresql_away
-from jobs.schedules import tick
+from jobs.schedules import strange, tick
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -17,12 +17,19 @@ logger = logging.getLogger("jobs.schedules")
 _HELD = "55P03"
 # It comes again many times a second.
 _held = Seldom(logger, "A schedule needs a row that is held, it stays due: %s")
+_NAMED = 10
+_left = Seldom(
+    logger,
+    f"A job class is unknown here: for {strange.PATIENCE.seconds} s other schedulers may make what "
+    "is due of %s",
+)
 
 
 def make_due(is_stopping: Callable[[], bool]) -> None:
     """Handle what is due of all schedules. Opens its own transactions.
 
     What is on time comes first: whoever catches up with a long past holds up nobody's present.
+    What another release may know is left to it, and the log says so once a minute.
 
     Args:
         is_stopping: Asked between two transactions; what is due then stays so.
@@ -32,6 +39,9 @@ def make_due(is_stopping: Callable[[], bool]) -> None:
     """
     while not is_stopping():
         if not _made_some(missed_ones=False) and not _made_some(missed_ones=True):
+            if left := tick.left():
+                more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+                _left.warn(", ".join(left[:_NAMED]) + more)
             return
 
 

@@ -164,3 +164,25 @@ def test_an_older_release_that_still_runs_leaves_the_newer_ones_settings_alone(s
     assert {job.params["value"] for job in values} == {"newer"}
     assert made.filter(schedule_name="also-each-second").count() >= 3
     assert changes()["truncate", "deleted"] == 1
+
+
+def test_a_job_class_that_an_older_release_does_not_know_costs_no_moment(schedulers):
+    older = schedulers.start()
+    newer = schedulers.start(**NEWER_RELEASE)
+    newer.kill()
+    alone_since = clock.read()
+    later = ScheduleRun.objects.filter(logical_time__gt=alone_since)
+    wait.until(
+        "ticks of the older one alone",
+        lambda: later.filter(schedule_name="each-second").count() >= 3,
+    )
+    older.kill()
+
+    schedulers.start(**NEWER_RELEASE)
+
+    of_the_newer = later.filter(schedule_name="of-the-newer")
+    wait.until("moments of the new job class", lambda: of_the_newer.count() >= 4)
+    made = JobStatus.objects.filter(schedule="of-the-newer", logical_time__gt=alone_since)
+    refused = of_the_newer.exclude(outcome="dispatched").values_list("reason", flat=True)
+    assert set(refused) == set(), "the older release used up moments of a class it doesn't know"
+    assert made.count() >= 4

@@ -1,12 +1,17 @@
-"""What a scheduler of a newer release runs under: one schedule is new, one changed, one gone."""
+"""What a scheduler of a newer release runs under: schedules are new, changed and gone.
+
+The job class of one is new as well.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from tests.schedules.process_settings import *  # noqa: F403
+from tests.schedules.process_settings import INSTALLED_APPS
 from tests.schedules.process_settings import JOB_SCHEDULES as _OLDER
 
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.schedules.newer"]
 JOB_SCHEDULES = {
     "nightly": _OLDER["nightly"],
     "each-second": {
@@ -20,5 +25,11 @@ JOB_SCHEDULES = {
         "every": "1s",
         "params": {"value": "newer"},
         "overlap": "allow",
+    },
+    "of-the-newer": {
+        "job": "OfTheNewer",
+        "every": timedelta(seconds=1),
+        "overlap": "allow",
+        "catch_up": "1h",
     },
 }

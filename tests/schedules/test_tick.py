@@ -87,7 +87,6 @@ def test_a_disabled_schedule_makes_nothing(due):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"job": "Nobody"}, "Nobody"),
         ({"params": {"valeu": "x"}}, "valeu"),
         ({"queue": "nowhere"}, "nowhere"),
     ],

@@ -253,3 +253,81 @@ def test_what_another_process_is_at_is_left_to_it():
     make_due()
 
     assert set(outcomes()) == {"held", "free"}
+
+
+STRANGE = [
+    {"job_class": "Nobody"},
+    {"job_class": "", "steps": {"a": {"job": "Echo"}, "b": {"job": "Nobody", "after": ["a"]}}},
+]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("fields", STRANGE)
+def test_a_job_class_that_is_unknown_here_is_left_to_others_and_holds_up_nobody(
+    caplog, monkeypatch, fields
+):
+    monkeypatch.setattr(ticking, "_left", Seldom(ticking.logger, "left: %s"))
+    for number in range(120):
+        schedule(f"s{number}", **fields)
+    schedule("other")
+
+    make_due()
+    make_due()
+
+    assert outcomes() == {"other": "dispatched"}
+    assert tick.due() == []
+    assert tick.seconds_to_next() > 1, "it would look again at once"
+    assert caplog.text.count("left: ") == 1
+    assert "left: s0, s1, s10, s100, s101, s102, s103, s104, s105, s106 and 110 more" in caplog.text
+
+
+@pytest.mark.parametrize("fields", STRANGE)
+@pytest.mark.parametrize("catch_up", ["none", "last", "1h"])
+def test_a_job_class_that_nobody_knows_is_refused_after_a_while(fields, catch_up):
+    start_at = timezone.now() - MINUTE - SECOND
+    schedule("strange", start_at=start_at, catch_up=catch_up, **fields)
+
+    make_due()
+
+    run = ScheduleRun.objects.get()
+    assert (run.outcome, run.logical_time) == ("refused", start_at)
+    assert "No job class is named 'Nobody'" in run.reason
+    assert Schedule.objects.get().next_at == start_at + timedelta(hours=1)
+
+
+def test_moments_that_come_often_are_refused_each_after_its_while():
+    start_at = timezone.now().replace(microsecond=0) - MINUTE - 5 * SECOND
+    row = schedule("strange", job_class="Nobody", every=SECOND, start_at=start_at)
+
+    make_due()
+
+    runs = ScheduleRun.objects.order_by("logical_time")
+    count = len(runs)
+    assert count >= 5
+    assert {run.outcome for run in runs} == {"refused"}
+    assert [run.logical_time for run in runs] == [start_at + n * SECOND for n in range(count)]
+    assert all(run.created_at - run.logical_time >= MINUTE for run in runs)
+    row.refresh_from_db()
+    assert row.next_at == start_at + count * SECOND
+
+
+def test_a_moment_that_was_left_is_made_by_who_knows_its_class():
+    schedule("strange", job_class="Nobody")
+    make_due()
+    Schedule.objects.update(job_class="Echo")
+
+    make_due()
+
+    assert outcomes() == {"strange": "dispatched"}
+
+
+@pytest.mark.parametrize("steps", ["x", [1], {"a": 1}, {"a": {"job": 1}}, {}, {"a": [{"job": []}]}])
+def test_steps_that_somebody_made_unreadable_hold_up_nobody(steps):
+    schedule("strange", job_class="", steps=steps)
+    schedule("other")
+
+    make_due()
+
+    found = outcomes()
+    assert found.pop("other") == "dispatched"
+    assert set(found.values()) <= {"refused"}
