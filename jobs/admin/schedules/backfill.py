@@ -14,7 +14,8 @@ from django.utils.dateparse import parse_datetime
 
 from jobs import permissions
 from jobs.admin import render
-from jobs.admin.schedules import cells, views
+from jobs.admin.schedules import cells, rights
+from jobs.admin.schedules.base import ScheduleView, to_page
 from jobs.errors import ScheduleError
 from jobs.insights import backfills
 from jobs.insights.schedules.moments import zone_of
@@ -84,7 +85,7 @@ class BackfillForm(forms.Form):
         )
 
 
-class BackfillViews(views.ScheduleView):
+class BackfillViews(ScheduleView):
     """The views of a schedule's backfills."""
 
     def start(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -114,7 +115,7 @@ class BackfillViews(views.ScheduleView):
     def steer(self, request: HttpRequest, name: str, backfill_id: int, verb: str) -> HttpResponse:
         """Stop a backfill, or continue it (POST)."""
         schedule = self.find(request, name)
-        may = views.may_backfill(request, schedule)
+        may = rights.may_backfill(request, schedule)
         if verb == _STOP:
             may = permissions.may_change_schedules(request.user)
         if request.method != "POST" or not may:
@@ -130,11 +131,11 @@ class BackfillViews(views.ScheduleView):
             messages.warning(request, str(error))
         else:
             messages.success(request, f"Backfill {backfill_id} is {word}.")
-        return views.to_page(schedule.name)
+        return to_page(schedule.name)
 
     def _schedule(self, request: HttpRequest, name: str) -> Schedule:
         schedule = self.find(request, name)
-        if not views.may_backfill(request, schedule):
+        if not rights.may_backfill(request, schedule):
             raise PermissionDenied
         return schedule
 
@@ -206,7 +207,7 @@ def _started(request: HttpRequest, wanted: Wanted) -> HttpResponse:
     messages.success(
         request, f"Backfill {made.pk} is started: {made.total:,} moments, {made.only}."
     )
-    return views.to_page(wanted.schedule_name)
+    return to_page(wanted.schedule_name)
 
 
 def _told(plan: Plan, schedule: Schedule, now: datetime) -> dict[str, Any]:

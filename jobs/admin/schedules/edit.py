@@ -11,7 +11,8 @@ from django.template.loader import render_to_string
 
 from jobs import permissions, registry
 from jobs.admin import render
-from jobs.admin.schedules import cells, views
+from jobs.admin.schedules import cells, rights
+from jobs.admin.schedules.base import ScheduleView, to_page
 from jobs.admin.schedules.form import WORKFLOW, ScheduleForm, entry_of_texts, zones
 from jobs.admin.schedules.params import NAMES, ScheduleParamsForm
 from jobs.errors import Fault, InvalidSchedule, ScheduleError
@@ -28,7 +29,7 @@ _SOME_RULE = Rule(crons=("0 0 * * *",))  # that names in braces stand for its mo
 _CHOOSE = "choose"  # the button that only changes the job class, where no script does
 
 
-class EditViews(views.ScheduleView):
+class EditViews(ScheduleView):
     """The views of the form; each checks the right for itself."""
 
     def add(self, request: HttpRequest) -> HttpResponse:
@@ -40,7 +41,7 @@ class EditViews(views.ScheduleView):
     def change(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show a schedule's form, or change the schedule."""
         schedule = self.find(request, name)
-        if not views.may_edit(request, schedule):
+        if not rights.may_edit(request, schedule):
             raise PermissionDenied
         return self._edit(request, schedule)
 
@@ -50,7 +51,7 @@ class EditViews(views.ScheduleView):
         spec = _runnable(request, request.GET.get("job", ""))
         name = request.GET.get("schedule", "").replace("\x00", "")
         schedule = Schedule.objects.filter(name=name).first() if name else None
-        if schedule is not None and not views.may_edit(request, schedule):
+        if schedule is not None and not rights.may_edit(request, schedule):
             raise PermissionDenied
         context: dict[str, Any] = {
             "params": _params_form(spec, None, schedule),
@@ -154,7 +155,7 @@ def _saved(
         form.add_error("name" if form.schedule is None else None, str(error))
         return None
     messages.success(request, f"Schedule {schedule.name} is saved.")
-    return views.to_page(schedule.name)
+    return to_page(schedule.name)
 
 
 def _may_run_all(request: HttpRequest, entry: dict[str, Any], form: ScheduleForm) -> bool:

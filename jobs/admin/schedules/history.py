@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 
 from jobs import permissions
 from jobs.admin import render
-from jobs.admin.schedules import views
+from jobs.admin.schedules.base import ScheduleView
 from jobs.insights.schedules.changes import newest
 from jobs.models import Schedule, ScheduleChange
 
@@ -22,7 +22,7 @@ _SHOWN = 200  # characters of a value
 _BEFORE = "before"
 
 
-class HistoryView(views.ScheduleView):
+class HistoryView(ScheduleView):
     """The history of one schedule, also of one that is gone."""
 
     def page(self, request: HttpRequest, name: str) -> HttpResponse:

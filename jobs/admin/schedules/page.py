@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 
 from jobs import permissions
 from jobs.admin import render
-from jobs.admin.schedules import backfill, calendar, cells, facts, history, views
+from jobs.admin.schedules import backfill, calendar, cells, facts, history, rights
+from jobs.admin.schedules.base import ScheduleView
 from jobs.insights.schedules import changes
 from jobs.insights.schedules.grid import grid
 from jobs.insights.schedules.moments import next_moments
@@ -23,7 +24,7 @@ _NEXT_RUNS = 5
 _CHANGES = 8  # on the page; all of them are in its history
 
 
-class PageView(views.ScheduleView):
+class PageView(ScheduleView):
     """The view of one schedule."""
 
     def page(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -38,7 +39,7 @@ class PageView(views.ScheduleView):
 def _story(request: HttpRequest, schedule: Schedule, now: datetime) -> dict[str, Any]:
     view, last_day = calendar.asked(request.GET)
     period = grid(schedule, now=now, view=view, last_day=last_day)
-    may_backfill = views.may_backfill(request, schedule)
+    may_backfill = rights.may_backfill(request, schedule)
     newest = changes.newest(schedule.name, limit=_CHANGES + 1)
     return {
         "badge": facts.state_badge(schedule),
@@ -61,10 +62,10 @@ def _story(request: HttpRequest, schedule: Schedule, now: datetime) -> dict[str,
 def _rights(request: HttpRequest, schedule: Schedule) -> dict[str, bool]:
     return {
         "may_see_runs": request.user.has_perm("jobs.view_schedulerun"),
-        "may_run": views.may_run(request, schedule),
+        "may_run": rights.may_run(request, schedule),
         "may_change": permissions.may_change_schedules(request.user),
-        "may_edit": views.may_edit(request, schedule),
-        "may_delete": views.may_delete(request, schedule),
+        "may_edit": rights.may_edit(request, schedule),
+        "may_delete": rights.may_delete(request, schedule),
     }
 
 

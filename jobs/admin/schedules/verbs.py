@@ -13,14 +13,15 @@ from django.urls import reverse
 
 from jobs import permissions, registry
 from jobs.admin import addresses
-from jobs.admin.schedules import views
+from jobs.admin.schedules import rights
+from jobs.admin.schedules.base import ScheduleView, to_page
 from jobs.admin.schedules.params import ScheduleParamsForm
 from jobs.errors import DispatchError, InvalidParams, ScheduleError
 from jobs.models import Schedule
 from jobs.schedules import control
 
 
-class VerbViews(views.ScheduleView):
+class VerbViews(ScheduleView):
     """The views of the verbs; each checks the right for itself."""
 
     def pause(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -33,7 +34,7 @@ class VerbViews(views.ScheduleView):
         note = request.POST.get("note", "")
         with _told(request, f"Schedule {schedule.name} is paused."):
             control.pause(schedule.name, by=request.user.get_username(), note=note)
-        return views.to_page(schedule.name)
+        return to_page(schedule.name)
 
     def resume(self, request: HttpRequest, name: str) -> HttpResponse:
         """End its pause (POST)."""
@@ -42,12 +43,12 @@ class VerbViews(views.ScheduleView):
             raise PermissionDenied
         with _told(request, f"Schedule {schedule.name} goes on."):
             control.resume(schedule.name, by=request.user.get_username())
-        return views.to_page(schedule.name)
+        return to_page(schedule.name)
 
     def delete(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask (GET), or delete it (POST)."""
         schedule = self.find(request, name)
-        if not views.may_delete(request, schedule):
+        if not rights.may_delete(request, schedule):
             raise PermissionDenied
         if request.method != "POST":
             return self.answer(
@@ -55,12 +56,12 @@ class VerbViews(views.ScheduleView):
             )
         with _told(request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."):
             control.delete(schedule.name, by=request.user.get_username())
-        return HttpResponseRedirect(reverse(views.LIST))
+        return HttpResponseRedirect(reverse("admin:jobs_schedule_changelist"))
 
     def run(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show its params (GET), or run it now with them (POST)."""
         schedule = self.find(request, name)
-        if not views.may_run(request, schedule):
+        if not rights.may_run(request, schedule):
             raise PermissionDenied
         form = _params_form(request, schedule)
         errors: list[str] = []
@@ -123,4 +124,4 @@ def _run(
     may_see = run.job_id is not None and permissions.may_view(request.user)
     if may_see and run.job_id is not None:
         return HttpResponseRedirect(addresses.of_job(run.job_id))
-    return views.to_page(schedule.name)
+    return to_page(schedule.name)

@@ -1,4 +1,4 @@
-"""What all views of one schedule share: who may, which one, and the frame of the answer."""
+"""What all views of one schedule share: which one it is, and the frame of the answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
-from jobs import permissions, registry
+from jobs import permissions
 from jobs.admin import addresses
 from jobs.models import Schedule
 
 if TYPE_CHECKING:
     from jobs.admin.read_only import ReadOnlyAdmin
-
-LIST = "admin:jobs_schedule_changelist"
 
 
 class ScheduleView:
@@ -44,30 +42,3 @@ class ScheduleView:
 def to_page(name: str) -> HttpResponseRedirect:
     """Go to a schedule's page."""
     return HttpResponseRedirect(addresses.of_schedule(name))
-
-
-def may_run(request: HttpRequest, schedule: Schedule) -> bool:
-    """Whether this person may have its jobs made, and this process knows their classes."""
-    classes = permissions.classes_of(schedule)
-    known = all(registry.find(job_class) is not None for job_class in classes)
-    return known and permissions.may_run_schedule(request.user, schedule)
-
-
-def may_backfill(request: HttpRequest, schedule: Schedule) -> bool:
-    """Whether this person may have past moments made."""
-    return permissions.may_change_schedules(request.user) and may_run(request, schedule)
-
-
-def may_edit(request: HttpRequest, schedule: Schedule) -> bool:
-    """Whether this person may change what the schedule says."""
-    # A class that is gone from the code keeps nobody with the right to it from naming another.
-    return (
-        not schedule.is_of_settings
-        and permissions.may_change_schedules(request.user)
-        and permissions.may_run_schedule(request.user, schedule)
-    )
-
-
-def may_delete(request: HttpRequest, schedule: Schedule) -> bool:
-    """Whether this person may delete it."""
-    return not schedule.is_of_settings and permissions.may_change_schedules(request.user)
