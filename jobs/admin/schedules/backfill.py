@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 from jobs import permissions
 from jobs.admin import render
 from jobs.admin.schedules import cells, rights
-from jobs.admin.schedules.base import ScheduleView, to_page
+from jobs.admin.schedules.base import ScheduleView, to_page, told
 from jobs.errors import ScheduleError
 from jobs.insights import backfills
 from jobs.insights.schedules.moments import zone_of
@@ -125,12 +125,8 @@ class BackfillViews(ScheduleView):
         if not Backfill.objects.filter(pk=backfill_id, schedule_name=schedule.name).exists():
             raise Http404(f"There is no backfill {backfill_id} of {schedule.name}.")
         do, word = _VERBS[verb]
-        try:
+        with told(request, f"Backfill {backfill_id} is {word}."):
             do(backfill_id, by=request.user.get_username())
-        except ScheduleError as error:
-            messages.warning(request, str(error))
-        else:
-            messages.success(request, f"Backfill {backfill_id} is {word}.")
         return to_page(schedule.name)
 
     def _schedule(self, request: HttpRequest, name: str) -> Schedule:

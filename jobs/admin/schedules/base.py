@@ -1,15 +1,19 @@
-"""What all views of one schedule share: which one it is, and the frame of the answer."""
+"""What all views of one schedule share: which one it is, and how they answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from jobs import permissions
 from jobs.admin import addresses
+from jobs.errors import ScheduleError
 from jobs.models import Schedule
 
 if TYPE_CHECKING:
@@ -42,3 +46,14 @@ class ScheduleView:
 def to_page(name: str) -> HttpResponseRedirect:
     """Go to a schedule's page."""
     return HttpResponseRedirect(addresses.of_schedule(name))
+
+
+@contextmanager
+def told(request: HttpRequest, done: str) -> Iterator[None]:
+    """Say that it is done; or why not, where somebody else was faster."""
+    try:
+        yield
+    except ScheduleError as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, done)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +12,7 @@ from django.urls import reverse
 from jobs import permissions, registry
 from jobs.admin import addresses
 from jobs.admin.schedules import rights
-from jobs.admin.schedules.base import ScheduleView, to_page
+from jobs.admin.schedules.base import ScheduleView, to_page, told
 from jobs.admin.schedules.params import ScheduleParamsForm
 from jobs.errors import DispatchError, InvalidParams, ScheduleError
 from jobs.models import Schedule
@@ -32,7 +30,7 @@ class VerbViews(ScheduleView):
                 request, "pause.html", title=f"Pause {schedule.name}?", schedule=schedule
             )
         note = request.POST.get("note", "")
-        with _told(request, f"Schedule {schedule.name} is paused."):
+        with told(request, f"Schedule {schedule.name} is paused."):
             control.pause(schedule.name, by=request.user.get_username(), note=note)
         return to_page(schedule.name)
 
@@ -41,7 +39,7 @@ class VerbViews(ScheduleView):
         schedule = self._changeable(request, name)
         if request.method != "POST":
             raise PermissionDenied
-        with _told(request, f"Schedule {schedule.name} goes on."):
+        with told(request, f"Schedule {schedule.name} goes on."):
             control.resume(schedule.name, by=request.user.get_username())
         return to_page(schedule.name)
 
@@ -54,7 +52,7 @@ class VerbViews(ScheduleView):
             return self.answer(
                 request, "delete.html", title=f"Delete {schedule.name}?", schedule=schedule
             )
-        with _told(request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."):
+        with told(request, f"Schedule {schedule.name} is deleted; its runs and jobs are kept."):
             control.delete(schedule.name, by=request.user.get_username())
         return HttpResponseRedirect(reverse("admin:jobs_schedule_changelist"))
 
@@ -83,17 +81,6 @@ class VerbViews(ScheduleView):
         if not permissions.may_change_schedules(request.user):
             raise PermissionDenied
         return schedule
-
-
-@contextmanager
-def _told(request: HttpRequest, done: str) -> Iterator[None]:
-    """Say that it is done; or why not, where somebody else was faster."""
-    try:
-        yield
-    except ScheduleError as error:
-        messages.warning(request, str(error))
-    else:
-        messages.success(request, done)
 
 
 def _params_form(request: HttpRequest, schedule: Schedule) -> ScheduleParamsForm | None:
