@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from jobs import permissions
 from jobs.admin import render
-from jobs.admin.schedules import cells, rights
+from jobs.admin.schedules import rights, times
 from jobs.admin.schedules.base import ScheduleView, to_page, told
 from jobs.errors import ScheduleError
 from jobs.insights import backfills
@@ -142,8 +142,8 @@ def panel(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
     return [
         {
             "backfill": found,
-            "from": cells.short_time(found.from_at, zone, now),
-            "to": cells.short_time(found.to_at, zone, now),
+            "from": times.short_time(found.from_at, zone, now),
+            "to": times.short_time(found.to_at, zone, now),
             "age": render.moment_ago(found.created_at, now),
             "badge": render.badge(found.status),
             **_progress(found),
@@ -215,7 +215,7 @@ def _told(plan: Plan, schedule: Schedule, now: datetime) -> dict[str, Any]:
             (
                 _WORDS[standing],
                 count,
-                [cells.clock_time(moment, zone) for moment in plan.first[standing]],
+                [times.clock_time(moment, zone) for moment in plan.first[standing]],
                 count - len(plan.first[standing]),
             )
             for standing, count in plan.counts.items()

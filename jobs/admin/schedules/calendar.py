@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.utils.http import urlencode
 
-from jobs.admin.schedules import cells
+from jobs.admin.schedules import cells, times
 from jobs.admin.schedules.cells import Links
 from jobs.insights.schedules.grid import Cell, Grid
 from jobs.insights.schedules.periods import View
@@ -124,7 +124,7 @@ class Calendar:
         start, end = cell.slot.start, cell.slot.end
         return Shown(
             css=f"job-run job-run-{cell.status}{' job-run-holes' if cell.missing else ''}",
-            title=f"{cells.clock_time(start, self.grid.zone)} and on: {counted}{gone}",
+            title=f"{times.clock_time(start, self.grid.zone)} and on: {counted}{gone}",
             text=text or self._count(cell.runs),
             href=cells.runs_address(
                 self.schedule.name, logical_time__gte=start, logical_time__lt=end
@@ -139,7 +139,7 @@ class Calendar:
         return str(len(several)) if has_room else ""
 
     def _when(self, moments: list[datetime]) -> str:
-        first = cells.clock_time(moments[0], self.grid.zone)
+        first = times.clock_time(moments[0], self.grid.zone)
         return first if len(moments) == 1 else f"{first} and {len(moments) - 1:,} more"
 
     def _backfill_address(self, only: Only) -> str:

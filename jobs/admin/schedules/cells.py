@@ -18,6 +18,7 @@ from django.utils.text import Truncator
 
 from jobs import permissions
 from jobs.admin import addresses, render
+from jobs.admin.schedules import times
 from jobs.insights.schedules.runs import Run
 from jobs.models import ScheduleRun
 
@@ -53,16 +54,9 @@ class Links:
         return self.run.replace(_NO_RUN, str(run.id))
 
 
-def clock_time(moment: datetime, zone: tzinfo) -> str:
-    """Return a moment in a schedule's zone: "Tue 1 Dec 2026, 02:00 CET"."""
-    local = moment.astimezone(zone)
-    seconds = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-    return f"{local:%a} {local.day} {local:%b %Y}, {seconds} {local:%Z}"
-
-
 def title(run: Run, zone: tzinfo, now: datetime) -> str:
     """Return a run in one line: when, what became of it, how long, how many rows, who asked."""
-    parts = [f"{clock_time(run.logical_time, zone)}: {run.status.replace('_', ' ')}"]
+    parts = [f"{times.clock_time(run.logical_time, zone)}: {run.status.replace('_', ' ')}"]
     length = run.length(now)
     if length is not None:
         parts.append(f"{'for' if run.is_living else 'after'} {render.duration(length)}")
@@ -117,29 +111,6 @@ def link(run: Run, links: Links) -> SafeString:
     address = links.of_run(run)
     badge = render.badge(run.status)
     return format_html('<a href="{}">{}</a>', address, badge) if address else badge
-
-
-def moment(value: datetime, zone: tzinfo, now: datetime) -> SafeString:
-    """Return a moment as "in 3 h", with the clock's time in the schedule's zone beneath it."""
-    return format_html(
-        '<time datetime="{}" title="{}">{}<span class="job-line quiet">{}</span></time>',
-        value.isoformat(),
-        clock_time(value, zone),
-        render.relative(value, now),
-        short_time(value, zone, now),
-    )
-
-
-def short_time(value: datetime, zone: tzinfo, now: datetime) -> str:
-    """Return a moment as shortly as it stays clear: "02:00", "Fri 02:00", "1 Jan 2027, 02:00"."""
-    local, today = value.astimezone(zone), now.astimezone(zone).date()
-    away = abs((local.date() - today).days)
-    clock = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-    if away == 0:
-        return clock
-    if away < 7:  # noqa: PLR2004 - further away a weekday's name is not clear
-        return f"{local:%a} {clock}"
-    return f"{local.day} {local:%b %Y}, {clock}"
 
 
 def runs_address(name: str, **lookups: Any) -> str:

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 
 from jobs import permissions, registry
 from jobs.admin import render
-from jobs.admin.schedules import cells, rights
+from jobs.admin.schedules import rights, times
 from jobs.admin.schedules.base import ScheduleView, to_page
 from jobs.admin.schedules.form import WORKFLOW, ScheduleForm, entry_of_texts, zones
 from jobs.admin.schedules.params import NAMES, ScheduleParamsForm
@@ -188,5 +188,5 @@ def _told(found: Preview, now: Any) -> dict[str, Any]:
         "words": found.words,
         "timezone": found.timezone,
         "flaws": [flaw.sentence for flaw in found.flaws],
-        "moments": [(cells.clock_time(at, zone), render.relative(at, now)) for at in found.moments],
+        "moments": [(times.clock_time(at, zone), render.relative(at, now)) for at in found.moments],
     }

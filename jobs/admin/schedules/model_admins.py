@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from jobs import permissions
 from jobs.admin import addresses, render
 from jobs.admin.read_only import ReadOnlyAdmin
-from jobs.admin.schedules import cells, facts
+from jobs.admin.schedules import cells, facts, times
 from jobs.admin.schedules.backfill import BackfillViews
 from jobs.admin.schedules.edit import EditViews
 from jobs.admin.schedules.filters import LastRunFilter, SourceFilter, StateFilter
@@ -91,7 +91,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         if not schedule.enabled or schedule.next_at is None:
             return render.DASH
         zone = zone_of(schedule)
-        return cells.moment(schedule.next_at, zone, schedule.db_now)
+        return times.moment(schedule.next_at, zone, schedule.db_now)
 
     @admin.display(description="last run")
     def last_run(self, schedule: Any) -> SafeString:

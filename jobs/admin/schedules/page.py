@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from jobs import permissions
 from jobs.admin import render
-from jobs.admin.schedules import backfill, calendar, cells, facts, history, rights
+from jobs.admin.schedules import backfill, calendar, cells, facts, history, rights, times
 from jobs.admin.schedules.base import ScheduleView
 from jobs.insights.schedules import changes
 from jobs.insights.schedules.grid import grid
@@ -73,6 +73,6 @@ def _moments(schedule: Schedule, zone: tzinfo, now: datetime) -> list[tuple[str,
     if not schedule.enabled:
         return []
     return [
-        (cells.clock_time(at, zone), render.relative(at, now), at)
+        (times.clock_time(at, zone), render.relative(at, now), at)
         for at in next_moments(rule_of(schedule), now, _NEXT_RUNS)
     ]
