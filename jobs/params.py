@@ -24,6 +24,7 @@ from jobs.errors import Fault, InvalidDeclaration, InvalidParams
 
 # Pydantic's kinds of error whose message is a job's own validator's and may repeat a value.
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
+_SHOWN = f"is {json_values.REDACTED!r}, as a secret is shown: write the secret itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class ParamsSchema:
         """Return `raw` checked and coerced, as JSON that PostgreSQL can hold.
 
         Raises:
-            InvalidParams: With every fault found; no value of a redacted param is repeated.
+            InvalidParams: With every fault found, also that a redacted param is given as it is
+                shown; no value of one is repeated.
         """
         return self.written(raw)[0]
 
@@ -49,10 +51,15 @@ class ParamsSchema:
         Raises:
             InvalidParams: As `check`.
         """
+        shown = self.shown(raw)
+        faults = [Fault(param=name, message=_SHOWN) for name in shown]
         try:
             built = self.adapter.validate_python(dict(raw))
         except ValidationError as error:
-            raise InvalidParams(self.job_name, self._faults(error, raw)) from None
+            faults += [each for each in self._faults(error, raw) if each["param"] not in shown]
+            raise InvalidParams(self.job_name, faults) from None
+        if faults:
+            raise InvalidParams(self.job_name, faults)
         params = self._dumped(built, raw)
         text = json_values.written(params)
         if text is None:
@@ -102,6 +109,10 @@ class ParamsSchema:
             name: json_values.REDACTED if name in self.redact else value
             for name, value in params.items()
         }
+
+    def shown(self, params: Mapping[str, Any]) -> list[str]:
+        """Return which redacted ones are given as `redacted` shows them: nobody's secret."""
+        return sorted(name for name in self.redact if params.get(name) == json_values.REDACTED)
 
     def secrets(self, params: Mapping[str, Any]) -> list[str]:
         """Return the texts that must not be shown of these params, longest first."""

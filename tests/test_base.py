@@ -18,7 +18,7 @@ from pydantic import Field, Json, Secret, SecretStr
 
 from jobs import registry
 from jobs.base import RESERVED, BaseJob
-from jobs.errors import DuplicateJob, InvalidDeclaration, InvalidParams, JobError
+from jobs.errors import DuplicateJob, Fault, InvalidDeclaration, InvalidParams, JobError
 from jobs.retention import Retention
 from tests import jobs
 
@@ -282,6 +282,17 @@ def test_faults_never_repeat_a_redacted_value() -> None:
         )
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_that_is_given_as_it_is_shown_is_a_fault() -> None:
+    params = registry.get("Secretive").params
+
+    with pytest.raises(InvalidParams) as caught:
+        params.check({"user": 5, **params.redacted({"password": "hunter22"})})
+
+    told = "is '[redacted]', as a secret is shown: write the secret itself"
+    assert {fault["param"] for fault in caught.value.faults} == {"user", "password"}
+    assert Fault(param="password", message=told) in caught.value.faults
 
 
 @pytest.mark.parametrize("value", ["no number", "\ud800"])

@@ -11,7 +11,6 @@ from jobs import conf, json_values, registry
 from jobs.dispatch import create
 from jobs.dispatch.create import Request
 from jobs.errors import DispatchError, Fault, InvalidParams, InvalidSchedule, UnknownQueue
-from jobs.json_values import REDACTED
 from jobs.schedules import declaration
 from jobs.schedules.declaration import Declared, Flaw
 from jobs.schedules.moments import cron, logical, spans
@@ -88,13 +87,6 @@ def _misfits(declared: Declared, step: Mapping[str, Any], *, of: str) -> Iterato
             key=key,
             message=f"{where}{fault}",
             hint="Every tick would be refused: correct the params.",
-        )
-    elif hidden := [name for name in spec.params.redact if params.get(name) == REDACTED]:
-        yield Flaw(
-            check_id="jobs.W012",
-            key=key,
-            message=f"{where}{', '.join(hidden)} is {REDACTED!r}, as a secret is shown",
-            hint="Write the secret itself.",
         )
     for name in sorted(set(logical.unknown(params))):
         yield Flaw(

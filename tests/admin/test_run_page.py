@@ -168,6 +168,13 @@ def test_a_secret_is_not_repeated_by_a_refused_form(boss):
     assert "correct horse" not in answer.content.decode()
 
 
+def test_a_secret_that_is_typed_as_it_is_shown_is_refused_at_its_field(boss):
+    html = boss.post(address("EveryField"), filled(secret="[redacted]")).content.decode()
+
+    assert "as a secret is shown: write the secret itself" in html
+    assert not JobStatus.objects.exists()
+
+
 def test_a_time_makes_a_scheduled_job(boss):
     later = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
     fields = {"param-value": "x", "run_at": later.strftime("%Y-%m-%dT%H:%M:%S")}

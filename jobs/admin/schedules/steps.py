@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 
 from jobs import registry
-from jobs.json_values import REDACTED
 from jobs.schedules import history
 
 
@@ -47,5 +46,4 @@ def _hidden(step: Any) -> list[str]:
         return []
     job = step.get("job")
     spec = registry.find(job) if isinstance(job, str) else None
-    redact = () if spec is None else spec.params.redact
-    return [param for param in redact if step["params"].get(param) == REDACTED]
+    return [] if spec is None else spec.params.shown(step["params"])

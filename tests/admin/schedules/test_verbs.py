@@ -118,6 +118,16 @@ def test_a_secret_must_be_typed_again_where_something_else_is_changed(boss):
     assert [job.params["user"] for job in JobStatus.objects.all()] == ["bob"]
 
 
+def test_what_is_shown_in_the_place_of_a_secret_is_not_run(boss):
+    make_schedule(job_class="Secretive", params={"user": "alice", "password": "correct horse"})
+
+    typed = {"param-user": "alice", "param-password": "[redacted]"}
+    html = boss.post(RUN, typed).content.decode()
+
+    assert "as a secret is shown: write the secret itself" in html
+    assert not ScheduleRun.objects.exists()
+
+
 def test_a_schedule_of_the_admin_is_deleted_and_its_runs_are_kept(boss):
     make_run(make_schedule(source="admin"), timezone.now(), Status.COMPLETED)
 

@@ -201,6 +201,17 @@ def test_a_redacted_value_is_not_repeated(client_with):
     assert b"hunter2" not in response.content
 
 
+def test_what_is_shown_in_the_place_of_a_secret_is_not_taken_for_one(client_with):
+    params = {"user": "bob", "password": "[redacted]"}
+
+    response = post(client_with("run_secretive"), {"job": "Secretive", "params": params})
+
+    (error,) = problem(response, 400, "invalid-params")["errors"]
+    assert error["pointer"] == "#/params/password"
+    assert "write the secret itself" in error["detail"]
+    assert not JobStatus.objects.exists()
+
+
 def test_params_over_the_limit_are_refused(client_with, settings):
     settings.JOBS = {"MAX_PARAMS_BYTES": 100}
 

@@ -352,9 +352,21 @@ def test_what_is_shown_in_the_place_of_a_secret_is_not_taken_for_one(client_with
     answer = client.put("/api/schedules/nightly/", entry, content_type="application/json")
 
     assert answer.status_code == 400
-    assert "password is '[redacted]', as a secret is shown" in answer.json()["detail"]
+    assert "password: is '[redacted]', as a secret is shown" in answer.json()["detail"]
     row = Schedule.objects.get()
     assert (row.steps["a"] if is_workflow else {"params": row.params})["params"] == one["params"]
+
+
+def test_what_is_shown_in_the_place_of_a_secret_is_not_run(client_with):
+    client = client_with("view_schedule", "run_secretive")
+    make_schedule(job="Secretive", params={"user": "ann", "password": "hunter22"})
+    shown = client.get("/api/schedules/nightly/").json()["params"]
+
+    answer = post(client, "nightly/run/", {"params": shown})
+
+    body = refused(answer, 400, "invalid-params")
+    assert "as a secret is shown: write the secret itself" in body["detail"]
+    assert not ScheduleRun.objects.exists()
 
 
 def test_every_fault_of_a_schedule_is_named_with_its_place(changer):
