@@ -31,7 +31,7 @@ class Conf:
     heartbeat: timedelta = timedelta(seconds=5)
     lease: timedelta = timedelta(seconds=30)  # a worker silent for longer is dead
     leader_lease: timedelta = timedelta(seconds=10)  # renewed four times as often
-    max_losses: int = 3  # a job that lost this many workers ends failed
+    max_losses: int = 3  # a job that lost so many since its checkpoint moved ends failed
     max_interruptions: int = 5  # stops that spend no attempt
     batch_size: int = 64  # the most jobs a runner takes at once; 1: no batches
     runner_max_jobs: int = 10_000  # a runner is replaced after so many jobs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +99,27 @@ class LoadLate(EtlJob):
         if self.attempt == 1 and rows[0] > 5:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [self.lock])
+
+
+class LoadAndDie(EtlJob):
+    """Load a batch in each attempt, then kill the runner; or kill it at one number each time."""
+
+    max_attempts = 100
+    backoff = AT_ONCE
+    batch_size = 5
+
+    rows: int
+    dies_at: int = 0
+
+    def extract(self, after: int | None) -> Iterator[tuple[int, int]]:
+        dies_at = self.dies_at or (after or 0) + self.batch_size + 1
+        for number, position in numbered(range(1, self.rows + 1), after):
+            if number == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield number, position
+
+    def load(self, rows: list[int]) -> None:
+        write(self.job_id, rows)
 
 
 class CountUp(BaseJob):

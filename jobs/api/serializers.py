@@ -103,7 +103,9 @@ class JobInDetail(Job):
     held_by = serializers.CharField(help_text="What a waiting job waits for.")
     schedule = serializers.CharField(help_text="The schedule that made it, or empty.")
     logical_time = Moment(allow_null=True)
-    losses = serializers.IntegerField(help_text="Attempts whose worker was lost.")
+    losses = serializers.IntegerField(
+        help_text="Attempts whose worker was lost, since its checkpoint last moved."
+    )
     interruptions = serializers.IntegerField(help_text="Times given back by a worker's stop.")
     cancel_requested_at = Moment(allow_null=True)
     cancel_requested_by = serializers.CharField()

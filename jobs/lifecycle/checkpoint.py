@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import connection
 
 from jobs import json_values
-from jobs.errors import InvalidCheckpoint, StaleAttempt
+from jobs.errors import InvalidCheckpoint, LoopHeld, StaleAttempt, WorkerLost
 from jobs.models import JobStatus, clock
 from jobs.values import value
 
@@ -92,6 +92,18 @@ def record(
     _write(job, _recorded(), given)
 
 
+def has_moved(job: JobStatus) -> bool:
+    """Whether the position has moved since an attempt of `job` was last lost.
+
+    By the claims, whatever the clock does. Waits for nobody: what a transaction still holds open is
+    not seen. To take the checkpoint over moves nothing, nor does the same position once more.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVED, {"id": job.id, "losses": list(_LOSSES)})
+        (answer,) = cursor.fetchone()
+    return bool(answer)
+
+
 def forget(job_ids: Sequence[UUID]) -> None:
     """Have these jobs begin from the start, without the rows they rejected.
 
@@ -103,6 +115,16 @@ def forget(job_ids: Sequence[UUID]) -> None:
 
 
 _COUNTS = ("rows_in", "rows_out", "rows_rejected")
+
+_LOSSES = (WorkerLost.__name__, LoopHeld.__name__)
+
+# By both primary keys.
+_MOVED = """
+    SELECT EXISTS (
+        SELECT FROM job_checkpoints c WHERE c.job_id = %(id)s AND c.moved_claim > ALL(
+            SELECT a.claim FROM job_attempts a
+            WHERE a.job_id = %(id)s AND a.error_class = ANY(%(losses)s)))
+"""
 
 
 def _write(job: JobStatus, statement: str, given: dict[str, Any]) -> Sequence[Any]:
@@ -127,12 +149,16 @@ def _taken_over() -> str:
 def _recorded() -> str:
     return f"""
         INSERT INTO job_checkpoints AS c
-            (job_id, claim, position, result, rows_in, rows_out, rows_rejected, updated_at)
-        SELECT j.id, j.claim, %(position)s::jsonb, %(result)s::jsonb,
+            (job_id, claim, moved_claim, position, result, rows_in, rows_out, rows_rejected,
+                updated_at)
+        SELECT j.id, j.claim, CASE WHEN %(position)s IS NOT NULL THEN j.claim END,
+            %(position)s::jsonb, %(result)s::jsonb,
             {", ".join(f"coalesce(%({name})s::bigint, 0)" for name in _COUNTS)},
             {clock.NOW} {_HOLDER}
         ON CONFLICT (job_id) DO UPDATE SET
             claim = excluded.claim, position = excluded.position, result = excluded.result,
+            moved_claim = CASE WHEN excluded.position IS DISTINCT FROM c.position
+                THEN coalesce(excluded.moved_claim, c.moved_claim) ELSE c.moved_claim END,
             {", ".join(f"{name} = coalesce(%({name})s::bigint, c.{name})" for name in _COUNTS)},
             updated_at = excluded.updated_at {_FENCE}
         RETURNING c.claim

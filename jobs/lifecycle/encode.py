@@ -138,7 +138,7 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
                 "error_class": outcome.error_class[:200],
                 "message": outcome.message,
                 "traceback": outcome.traceback,
-                "loss": int(outcome.is_loss),
+                "loss": outcome.loss,
             }
         case Snoozed():
             return {

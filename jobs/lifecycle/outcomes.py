@@ -29,7 +29,9 @@ class Failed:
     traceback: str
     wait: timedelta | None
     reason: str = ""  # why there is no further attempt
-    is_loss: bool = False  # the attempt's process was lost; counts towards max_losses
+    # By how much the job's losses change, where the attempt's process was lost; below zero where
+    # those before count no more.
+    loss: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

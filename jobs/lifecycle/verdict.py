@@ -9,6 +9,7 @@ from types import TracebackType
 
 from jobs import conf, json_values, registry
 from jobs.errors import Cancel, Interrupted, Snooze, WorkerLost
+from jobs.lifecycle import checkpoint
 from jobs.lifecycle.outcomes import Cancelled, Failed, GivenBack, Outcome, Snoozed
 from jobs.models import JobStatus
 from jobs.retry import Backoff, RetryDecision, RetryPolicy, decide
@@ -43,16 +44,18 @@ def of_error(job: JobStatus, error: BaseException) -> Outcome:
 def of_loss(job: JobStatus, error: WorkerLost, *, counts: bool = True) -> Failed:
     """Return the outcome of an attempt whose process was lost; it has no traceback.
 
-    A job that has lost max_losses workers fails: it is likely what kills them.
+    A job that has lost max_losses workers since its checkpoint last moved fails: it is likely what
+    kills them. Where it has lost one before, one short statement asks whether it has come on.
 
     Args:
         job: As its attempt began.
         error: What happened.
         counts: Whether the job may be what killed it; False where another job was running.
     """
-    limit = conf.current().max_losses
-    if counts and job.losses + 1 >= limit:
-        decision = RetryDecision(wait=None, reason=f"it has lost {job.losses + 1} workers")
+    before = 0 if job.losses and checkpoint.has_moved(job) else job.losses
+    losses = before + counts
+    if counts and losses >= conf.current().max_losses:
+        decision = RetryDecision(wait=None, reason=f"it has lost {losses} workers")
     else:
         decision = _decide(job, error)
     return Failed(
@@ -61,7 +64,7 @@ def of_loss(job: JobStatus, error: WorkerLost, *, counts: bool = True) -> Failed
         traceback="",
         wait=decision.wait,
         reason=decision.reason,
-        is_loss=counts,
+        loss=losses - job.losses,
     )
 
 

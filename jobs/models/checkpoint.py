@@ -23,6 +23,8 @@ class JobCheckpoint(models.Model):
     )
     # Of the attempt that took the checkpoint over; an attempt of a lower claim writes no more.
     claim = models.IntegerField()
+    # Of the attempt that last recorded another position than it found; null: none has.
+    moved_claim = models.IntegerField(null=True)
     position = models.JSONField(null=True)  # the job's own word for how far it is
     rows_in = models.BigIntegerField(default=0)
     rows_out = models.BigIntegerField(default=0)

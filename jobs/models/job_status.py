@@ -133,7 +133,8 @@ class JobStatus(models.Model):
     max_attempts = models.IntegerField()
     # Grows at every start and every return to queued, never falls: the fence, the push's proof.
     claim = models.IntegerField(default=0)
-    losses = models.IntegerField(default=0)  # attempts whose worker was lost
+    # Attempts whose worker was lost, since the checkpoint last moved.
+    losses = models.IntegerField(default=0)
     interruptions = models.IntegerField(default=0)  # give-backs by a worker's stop
     # The worker of the last start; no constraint, so that a start costs no look at the other table.
     worker = models.ForeignKey(

@@ -69,7 +69,7 @@ class Row:
         if self.is_cancel_requested and status != Status.COMPLETED:
             status, wait = Status.CANCELLED, None
         self.attempt -= 0 if is_spent else 1
-        self.losses += isinstance(outcome, Failed) and outcome.is_loss
+        self.losses += outcome.loss if isinstance(outcome, Failed) else 0
         self.interruptions += isinstance(outcome, GivenBack)
         if wait is not None:
             self.due_at = now + wait

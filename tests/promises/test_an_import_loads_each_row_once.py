@@ -18,6 +18,7 @@ from tests import etl_jobs, others, wait
 from tests.etl_jobs import (
     CountAsync,
     CountUp,
+    LoadAndDie,
     LoadLate,
     LoadNumbers,
     LoadPatiently,
@@ -131,3 +132,25 @@ def test_a_late_attempt_loads_nothing_once_the_next_has_begun(workers: Workers) 
     assert loaded(job) == list(range(1, 11)), DOUBLED
     job.refresh_from_db()
     assert (job.status, job.attempt, job.losses) == ("completed", 2, 1)
+
+
+def test_losses_between_which_it_came_on_are_never_too_many(workers: Workers) -> None:
+    job = LoadAndDie.dispatch(rows=25)
+
+    workers.start("default")
+
+    wait.until_status(job, "completed")
+    assert loaded(job) == list(range(1, 26)), DOUBLED
+    assert JobAttempt.objects.filter(job=job, error_class="WorkerLost").count() == 4
+    assert (job.attempt, job.losses) == (5, 1)
+
+
+def test_a_batch_that_kills_its_worker_each_time_fails_the_job(workers: Workers) -> None:
+    job = LoadAndDie.dispatch(rows=25, dies_at=13)
+
+    workers.start("default")
+
+    wait.until_status(job, "failed")
+    assert loaded(job) == list(range(1, 11)), DOUBLED
+    assert (job.attempt, job.losses) == (3, 3)
+    assert "it has lost 3 workers" in job.error
