@@ -160,6 +160,19 @@ class ScheduleIsOfSettings(ScheduleError):
         self.name = name
 
 
+class ScheduleChanged(ScheduleError):
+    """Somebody has changed the schedule since its editor saw it."""
+
+    def __init__(self, name: str, *, by: str, version: str) -> None:
+        super().__init__(
+            f"{by or 'Somebody'} has changed {name!r} meanwhile, so nothing was saved: look at "
+            "what it says now.",
+            name=name,
+        )
+        self.name = name
+        self.version = version  # the present one
+
+
 class InvalidSchedule(ScheduleError):
     """The schedule can't be read, or its jobs couldn't be made. Lists every fault."""
 

@@ -13,11 +13,12 @@ from jobs.errors import (
     Fault,
     InvalidParams,
     RunRefused,
+    ScheduleChanged,
     ScheduleExists,
     ScheduleIsOfSettings,
     UnknownSchedule,
 )
-from jobs.models import Schedule, ScheduleRun, clock
+from jobs.models import Schedule, ScheduleChange, ScheduleRun, clock
 from jobs.schedules import declaration, fitting, history, making, requests, rows, tick
 from jobs.schedules.history import Hand
 
@@ -54,7 +55,14 @@ def create(name: str, entry: Mapping[str, Any], *, by: str, note: str = "") -> S
     return row
 
 
-def change(name: str, entry: Mapping[str, Any], *, by: str, note: str = "") -> Schedule:
+def version(row: Schedule) -> str:
+    """Return what differs after each change of what a schedule says; a pause or a run is none."""
+    return row.synced_at.isoformat()
+
+
+def change(
+    name: str, entry: Mapping[str, Any], *, by: str, note: str = "", seen: str = ""
+) -> Schedule:
     """Make a schedule say what `entry` says, and nothing else. Opens its own transaction.
 
     What was due under a rule that it gives up is handled first. `declaration.entry_of` is what it
@@ -65,14 +73,18 @@ def change(name: str, entry: Mapping[str, Any], *, by: str, note: str = "") -> S
         entry: The whole of it, as `create` takes it.
         by: Who changes it; kept in the history, where something is changed.
         note: Why; kept likewise.
+        seen: Its `version` when `by` looked at it; empty: whatever it says now.
 
     Raises:
         UnknownSchedule: There is none of this name.
         ScheduleIsOfSettings: It is declared there.
+        ScheduleChanged: It is another version than `seen`.
         InvalidSchedule: With every fault, by key.
     """
     with transaction.atomic():
         row = _locked_of_admin(name)
+        if seen and seen != version(row):
+            raise ScheduleChanged(name, by=_last_writer(row), version=version(row))
         declared = fitting.checked(name, entry)
         if rows.change(row, declared, _ADMIN, _hand(by, note)):
             logger.info("Schedule %s: changed by %s", name, by)
@@ -172,6 +184,11 @@ def run_now(name: str, *, by: str, params: Mapping[str, Any] | None = None) -> S
 
 def _hand(by: str, note: str) -> Hand:
     return Hand(by=by, at=clock.read(), note=note)
+
+
+def _last_writer(row: Schedule) -> str:
+    found = ScheduleChange.objects.filter(schedule_name=row.name, at=row.synced_at)
+    return found.order_by("-id").values_list("by", flat=True).first() or ""
 
 
 def _locked(name: str) -> Schedule:

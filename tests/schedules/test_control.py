@@ -11,6 +11,7 @@ from django.utils import timezone
 from jobs.errors import (
     InvalidParams,
     InvalidSchedule,
+    ScheduleChanged,
     ScheduleExists,
     ScheduleIsOfSettings,
     UnknownJob,
@@ -113,6 +114,20 @@ def test_a_change_of_nothing_leaves_no_trace(nightly):
     control.change("nightly", declaration.entry_of(nightly), by="bob")
 
     assert [change.verb for change in ScheduleChange.objects.all()] == ["created"]
+
+
+def test_who_saw_it_before_another_ones_change_is_refused(nightly):
+    seen = control.version(nightly)
+    control.pause("nightly", by="ann")
+    control.change("nightly", {**NIGHTLY, "cron": "0 3 * * *"}, by="ann", seen=seen)
+
+    with pytest.raises(ScheduleChanged, match="ann has changed 'nightly' meanwhile") as refused:
+        control.change("nightly", {**NIGHTLY, "cron": "0 4 * * *"}, by="bob", seen=seen)
+
+    row = Schedule.objects.get()
+    assert row.crons == ["0 3 * * *"]
+    assert refused.value.version == control.version(row)
+    assert last_change().by == "ann"
 
 
 def test_a_wrong_change_changes_nothing(nightly):

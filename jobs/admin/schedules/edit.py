@@ -15,7 +15,7 @@ from jobs.admin.schedules import rights, times
 from jobs.admin.schedules.base import ScheduleView, to_page
 from jobs.admin.schedules.form import WORKFLOW, ScheduleForm, entry_of_texts, zones
 from jobs.admin.schedules.params import NAMES, ScheduleParamsForm
-from jobs.errors import Fault, InvalidSchedule, ScheduleError
+from jobs.errors import Fault, InvalidSchedule, ScheduleChanged, ScheduleError
 from jobs.insights.schedules.moments import zone_of
 from jobs.insights.schedules.preview import Preview, preview
 from jobs.models import Schedule, clock
@@ -147,12 +147,10 @@ def _saved(
         if form.schedule is None:
             schedule = control.create(form.cleaned_data["name"], entry, by=by, note=note)
         else:
-            schedule = control.change(form.schedule.name, entry, by=by, note=note)
-    except InvalidSchedule as error:
-        _add_faults(form, params, entry, error.faults)
-        return None
+            seen = form.cleaned_data["seen"]
+            schedule = control.change(form.schedule.name, entry, by=by, note=note, seen=seen)
     except ScheduleError as error:
-        form.add_error("name" if form.schedule is None else None, str(error))
+        _show(error, form, params, entry)
         return None
     messages.success(request, f"Schedule {schedule.name} is saved.")
     return to_page(schedule.name)
@@ -165,6 +163,21 @@ def _may_run_all(request: HttpRequest, entry: dict[str, Any], form: ScheduleForm
     if refused:
         form.add_error("steps", f"You may not run {', '.join(sorted(map(str, refused)))}.")
     return not refused
+
+
+def _show(
+    error: ScheduleError,
+    form: ScheduleForm,
+    params: ScheduleParamsForm | None,
+    entry: dict[str, Any],
+) -> None:
+    match error:
+        case InvalidSchedule():
+            _add_faults(form, params, entry, error.faults)
+        case ScheduleChanged():
+            form.add_overtaken(error)
+        case _:
+            form.add_error("name" if form.schedule is None else None, str(error))
 
 
 def _add_faults(

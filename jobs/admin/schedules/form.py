@@ -10,15 +10,17 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from django.utils.html import format_html
 
 from jobs import conf
+from jobs.admin import addresses
 from jobs.admin.schedules import texts
 from jobs.admin.schedules.steps import with_secrets
-from jobs.errors import Fault
+from jobs.errors import Fault, ScheduleChanged
 from jobs.insights.schedules.moments import zone_of
 from jobs.insights.schedules.shown import shown_steps
 from jobs.models import Schedule
-from jobs.schedules import declaration
+from jobs.schedules import control, declaration
 
 WORKFLOW = ""  # in the place of a job class
 _LOCAL = "%Y-%m-%dT%H:%M:%S"
@@ -81,6 +83,8 @@ class ScheduleForm(forms.Form):
         label="Enabled", required=False, help_text="Unticked it makes no jobs by itself."
     )
     note = _text("Why", "Kept with the change, for people.", maxlength="500")
+    # Which version of the schedule was there when the form was opened.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(
         self, schedule: Schedule | None, classes: Iterable[str], *args: Any, **kwargs: Any
@@ -88,8 +92,7 @@ class ScheduleForm(forms.Form):
         self.schedule = schedule
         kwargs["initial"] = {**_initial(schedule), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
-        if schedule is not None:
-            del self.fields["name"]
+        del self.fields["seen" if schedule is None else "name"]
         choices = [(name, name) for name in classes]
         if schedule is None and choices:
             self.initial.setdefault("job", choices[0][0])
@@ -124,6 +127,15 @@ class ScheduleForm(forms.Form):
             "steps": self.cleaned_data["steps"],
             "params": params or None,
         }
+
+    def add_overtaken(self, error: ScheduleChanged) -> None:
+        """Say that somebody else was faster; what is typed stays, and may be saved again."""
+        told = (
+            '{} <a href="{}" target="_blank">What it says now</a>. To have what stands below all '
+            "the same, save again."
+        )
+        self.add_error(None, format_html(told, str(error), addresses.of_schedule(error.name)))
+        self.data = {**self.data, "seen": error.version}
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
         """Show each fault at the field of its key."""
@@ -164,5 +176,6 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
         **shown,
         "cron": "\n".join(schedule.crons),
         "job": schedule.job_class,
+        "seen": control.version(schedule),
         "steps": json.dumps(steps, indent=2, ensure_ascii=False) if steps else "",
     }

@@ -9,6 +9,7 @@ from django.utils import timezone
 from jobs import registry
 from jobs.admin.schedules.params import ScheduleParamsForm
 from jobs.models import Schedule, ScheduleChange
+from jobs.schedules import control
 from tests.admin import test_run_page  # noqa: F401 - its class of every kind of param
 from tests.admin.conftest import browser, person
 from tests.histories import make_schedule
@@ -142,6 +143,38 @@ def test_a_schedule_is_changed_and_its_history_says_how(boss):
         "cron": [["0 2 * * *"], ["0 3 * * *"]],
         "catch_up": ["1h", "none"],
     }
+
+
+def test_who_saves_what_somebody_else_has_changed_meanwhile_is_told_and_asked_again(boss):
+    make_schedule(**STORED)
+    opened = boss.get(EDIT).context["form"]["seen"].value()
+    control.change("nightly", {"job": "Echo", "cron": "0 4 * * *"}, by="bob")
+    form = FORM | {"cron": "0 3 * * *", "param-value": "mine", "seen": opened}
+
+    wrong = boss.post(EDIT, form | {"queue": "nowhere"}).context["form"]
+    refused = boss.post(EDIT, form)
+
+    assert wrong["seen"].value() == opened, "a fault makes one forget when one opened it"
+    assert "bob has changed" in str(refused.context["form"].non_field_errors())
+    html = refused.content.decode()
+    assert "0 3 * * *" in html
+    assert 'value="mine"' in html
+    assert Schedule.objects.get().crons == ["0 4 * * *"]
+
+    boss.post(EDIT, form | {"seen": refused.context["form"]["seen"].value()})
+
+    assert Schedule.objects.get().crons == ["0 3 * * *"]
+
+
+def test_a_pause_and_a_run_meanwhile_are_no_change_of_what_is_edited(boss):
+    make_schedule(**STORED)
+    opened = boss.get(EDIT).context["form"]["seen"].value()
+    control.pause("nightly", by="bob")
+    control.run_now("nightly", by="bob")
+
+    boss.post(EDIT, FORM | {"cron": "0 3 * * *", "seen": opened})
+
+    assert Schedule.objects.get().crons == ["0 3 * * *"]
 
 
 def test_a_form_that_nobody_touched_changes_nothing(boss):
