@@ -6,13 +6,14 @@ from django.urls import reverse
 from redis import Redis
 
 from jobs.maintenance import relay
-from tests import wait
-from tests.jobs import AlwaysFail, Echo, Sleep
+from tests import others, wait
+from tests.jobs import AlwaysFail, Echo, Meet
 from tests.workers import Workers
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 DEFAULT = 0  # as django-rq numbers the queues, by name
+GATE = 1
 
 
 # django-rq's page of a failed job asks it.
@@ -20,15 +21,6 @@ DEFAULT = 0  # as django-rq numbers the queues, by name
 def test_workers_and_jobs_reappear_after_a_flush(
     workers: Workers, redis: Redis, admin_client: Client
 ):
-    worker = workers.start("default", heartbeat=0.5)
-    completed = wait.until_status(Echo.dispatch(value="x"), "completed")
-    failed = wait.until_status(AlwaysFail.dispatch(), "failed")
-    running = Sleep.dispatch(seconds=4)
-    wait.until_status(running, "started")
-    relay.push_lost()  # the relay has seen this Redis whole
-
-    redis.flushdb()
-
     def page(name: str, *arguments: object) -> str:
         address = reverse(f"admin:django_rq_{name}", args=[DEFAULT, *arguments])
         return admin_client.get(address).content.decode()
@@ -36,12 +28,24 @@ def test_workers_and_jobs_reappear_after_a_flush(
     def shows(name: str, text: object) -> None:
         wait.until(f"{text} on the page {name}", lambda: str(text) in page(name))
 
-    shows("started_jobs", running.id)
-    shows("workers", worker.row.name)
-    shows("finished_jobs", completed.id)
-    shows("failed_jobs", failed.id)
-    assert "this always fails" in page("job_detail", failed.id)
-    assert running.job_class in page("job_detail", running.id)
+    worker = workers.start("default", heartbeat=0.5)
+    completed = wait.until_status(Echo.dispatch(value="x"), "completed")
+    failed = wait.until_status(AlwaysFail.dispatch(), "failed")
+    with others.elsewhere() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        running = Meet.dispatch(gate=GATE)
+        others.until_blocked()
+        relay.push_lost()  # the relay has seen this Redis whole
+
+        redis.flushdb()
+
+        shows("started_jobs", running.id)
+        shows("workers", worker.row.name)
+        shows("finished_jobs", completed.id)
+        shows("failed_jobs", failed.id)
+        assert "this always fails" in page("job_detail", failed.id)
+        assert running.job_class in page("job_detail", running.id)
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [GATE])
 
     wait.until_status(running, "completed")
     shows("finished_jobs", running.id)

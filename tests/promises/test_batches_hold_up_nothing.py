@@ -134,7 +134,8 @@ def test_of_a_killed_runners_batch_only_the_running_job_counts_a_loss(
     assert [words.said()[word] for word in "cd"] == [1, 1]
     assert [job.attempt for job in behind] == [1, 1]
     lost = JobAttempt.objects.filter(job__in=before, error_class="WorkerLost")
-    assert {attempt.message.split(".")[0] for attempt in lost} == {
+    # None where the machine is so slow that they filled a batch of their own.
+    assert {attempt.message.split(".")[0] for attempt in lost} <= {
         "The job had ended, its end was not yet recorded"
     }
 

@@ -38,8 +38,16 @@ def children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+def name(process: psutil.Process) -> str:
+    """Return it; nothing where the process has gone since it was listed."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def sleepers(worker: Worker) -> list[int]:
-    return [process.pid for process in worker.tree() if process.name() == "sleep"]
+    return [process.pid for process in worker.tree() if name(process) == "sleep"]
 
 
 def zombies(worker: Worker) -> list[psutil.Process]:
