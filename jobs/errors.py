@@ -165,8 +165,7 @@ class ScheduleChanged(ScheduleError):
 
     def __init__(self, name: str, *, by: str, version: str) -> None:
         super().__init__(
-            f"{by or 'Somebody'} has changed {name!r} meanwhile, so nothing was saved: look at "
-            "what it says now.",
+            f"{by} has changed {name!r} meanwhile, so nothing was saved: see what it says now.",
             name=name,
         )
         self.name = name

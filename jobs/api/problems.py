@@ -67,6 +67,7 @@ RUN_REFUSED = _kind(409, "run-refused", "The run could not be made")
 WRONG_BACKFILL_STATUS = _kind(
     409, "wrong-backfill-status", "The status of this or of another backfill forbids it"
 )
+SCHEDULE_CHANGED = _kind(412, "schedule-changed", "Somebody has changed the schedule meanwhile")
 BODY_TOO_LARGE = _kind(413, "body-too-large", "The body is too large")
 PARAMS_TOO_LARGE = _kind(413, "params-too-large", "The params are too large")
 UNSUPPORTED_MEDIA_TYPE = _kind(415, "unsupported-media-type", "The body must be JSON")
@@ -90,6 +91,7 @@ KIND_BY_ERROR: Mapping[type[BaseException], Kind] = {
     errors.UnknownBackfill: NOT_FOUND,
     errors.ScheduleExists: SCHEDULE_EXISTS,
     errors.ScheduleIsOfSettings: SCHEDULE_IS_OF_SETTINGS,
+    errors.ScheduleChanged: SCHEDULE_CHANGED,
     errors.RunRefused: RUN_REFUSED,
     errors.WrongBackfillStatus: WRONG_BACKFILL_STATUS,
     errors.ScheduleError: INVALID_REQUEST,

@@ -188,7 +188,7 @@ def _hand(by: str, note: str) -> Hand:
 
 def _last_writer(row: Schedule) -> str:
     found = ScheduleChange.objects.filter(schedule_name=row.name, at=row.synced_at)
-    return found.order_by("-id").values_list("by", flat=True).first() or ""
+    return found.order_by("-id").values_list("by", flat=True).first() or "Somebody"
 
 
 def _locked(name: str) -> Schedule:

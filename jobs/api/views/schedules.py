@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404
 from django.urls import reverse
+from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -110,7 +111,8 @@ class Schedules(View):
         except InvalidSchedule as error:
             raise listed(error) from error
         location = reverse("jobs_api:schedule", kwargs={"name": row.name})
-        return Response(detail(row), status=201, headers={"Location": location})
+        headers = {"Location": location, "ETag": _etag(row)}
+        return Response(detail(row), status=201, headers=headers)
 
 
 class OneSchedule(View):
@@ -131,30 +133,40 @@ class OneSchedule(View):
     )
     def get(self, request: Request, name: str) -> Response:  # noqa: ARG002
         """Return the schedule."""
-        return Response(detail(found(name)))
+        row = found(name)
+        return Response(detail(row), headers={"ETag": _etag(row)})
 
     @extend_schema(
         operation_id="change_schedule",
         summary="Have a schedule that was made in the admin say this, and nothing else",
         tags=["schedules"],
         request={"application/json": _ENTRY},
+        parameters=[
+            OpenApiParameter(
+                "If-Match", str, OpenApiParameter.HEADER,
+                description="The ETag of what was read: 412 where somebody has changed it since.",
+            )
+        ],
         responses={
             200: ScheduleInDetail,
             **problem_responses(
-                *_WRITTEN, problems.SCHEDULE_IS_OF_SETTINGS, problems.NOT_FOUND, *REFUSED
+                *_WRITTEN, problems.SCHEDULE_IS_OF_SETTINGS, problems.SCHEDULE_CHANGED,
+                problems.NOT_FOUND, *REFUSED,
             ),
         },
-    )
+    )  # fmt: skip
     def put(self, request: Request, name: str) -> Response:
         """Change the schedule."""
         entry = _entry(request)
-        refuse_others_jobs(request, found(name))
+        row = found(name)
+        refuse_others_jobs(request, row)
         _refuse_other_classes(request, name, entry)
+        by = request.user.get_username()
         try:
-            row = control.change(name, entry, by=request.user.get_username())
+            row = control.change(name, entry, by=by, seen=_seen(request, row))
         except InvalidSchedule as error:
             raise listed(error) from error
-        return Response(detail(row))
+        return Response(detail(row), headers={"ETag": _etag(row)})
 
     @extend_schema(
         operation_id="delete_schedule",
@@ -228,6 +240,20 @@ def refuse_others_jobs(request: Request, row: Schedule) -> None:
         problems.FORBIDDEN_JOB,
         f"To have {row.name} run you need {', '.join(names)}, or {permissions.ADD}.",
     )
+
+
+def _etag(row: Schedule) -> str:
+    """Return the tag of what the entry says; a new moment, a run or a pause gives it no other."""
+    return f'"{control.version(row)}"'
+
+
+def _seen(request: Request, row: Schedule) -> str:
+    """Return which version of the schedule the asker has seen; nothing: any will do."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*":
+        return ""
+    # What is no tag is none of this schedule's.
+    return control.version(row) if _etag(row) in parse_etags(wanted) else wanted or '""'
 
 
 def _refuse_other_classes(request: Request, name: object, entry: Mapping[str, Any]) -> None:

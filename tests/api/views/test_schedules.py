@@ -340,6 +340,27 @@ def test_a_schedule_is_made_changed_and_deleted(changer):
     assert list(by) == [("created", "alice"), ("changed", "alice"), ("deleted", "alice")]
 
 
+def test_a_change_of_what_somebody_else_has_changed_meanwhile_is_refused(changer):
+    address = "/api/schedules/mine/"
+
+    def put(every, if_match):
+        entry, headers = {"job": "Echo", "every": every}, {"If-Match": if_match}
+        return changer.put(address, entry, "application/json", headers=headers)
+
+    made = changer.post("/api/schedules/", {"name": "mine", **ENTRY}, "application/json")
+    read = changer.get(address).headers["ETag"]
+    first = put("15m", read)
+
+    assert read == made.headers["ETag"]
+    assert first.status_code == 200
+    body = refused(put("20m", read), 412, "schedule-changed")
+    assert "alice has changed 'mine' meanwhile" in body["detail"]
+    refused(put("20m", "no etag"), 412, "schedule-changed")
+    assert changer.get(address).json()["every"] == "15m"
+    assert put("20m", f'"other", {first.headers["ETag"]}').status_code == 200
+    assert put("25m", "*").json()["every"] == "25m"
+
+
 @pytest.mark.parametrize("is_workflow", [False, True])
 def test_what_is_shown_in_the_place_of_a_secret_is_not_taken_for_one(client_with, is_workflow):
     client = client_with("change_schedule", "run_secretive")
