@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -58,6 +58,7 @@ def of(
     moments: Sequence[Handled],
     lane: Lane,
     *,
+    made: Collection[datetime] = (),
     refusal: str | None = None,
     meanwhile: Callable[[], object],
 ) -> Deed:
@@ -67,6 +68,7 @@ def of(
         schedule: That is due.
         moments: What becomes of them, in order.
         lane: Its living runs; takes note of those that are to be made.
+        made: Those that have a run already: nothing is done for them, nor to others.
         refusal: Why nothing can be made; then the runs that would are refused.
         meanwhile: Called before each of them.
 
@@ -76,6 +78,8 @@ def of(
     deed = Deed(drafts=[], cancels=[])
     for handled in overlap.thinned(schedule.overlap, moments):
         meanwhile()
+        if handled.moment in made:
+            continue
         wish = Wish(schedule=schedule, logical_time=handled.moment)
         if not handled.is_made:
             deed.drafts.append(Draft(wish=drafts.skipped(wish, handled.reason)))

@@ -18,6 +18,7 @@ from jobs.dispatch.create import Request
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock
 from jobs.schedules import drafts
 from jobs.schedules.drafts import Draft, Kind, Outcome, Wish
+from jobs.schedules.moments.missed import Handled
 
 logger = logging.getLogger("jobs.schedules")
 
@@ -82,6 +83,33 @@ def make_many(wanted: Sequence[Draft]) -> list[ScheduleRun | None]:
         _link(firsts)
     _log([run for run in runs if run is not None])
     return runs
+
+
+def made_of(moments_by_name: Mapping[str, Sequence[Handled]]) -> Mapping[str, set[datetime]]:
+    """Return those of these moments that have a run: one statement, by job_schedule_runs_once.
+
+    The database's clock was set back since, a backup was restored, a backfill was there before.
+
+    Args:
+        moments_by_name: By schedule; where there are none, nothing is asked.
+    """
+    made: dict[str, set[datetime]] = {name: set() for name in moments_by_name}
+    given = [(name, one.moment) for name, some in moments_by_name.items() for one in some]
+    if given:
+        names, moments = zip(*given, strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT r.schedule_name, r.logical_time
+                FROM unnest(%s::text[], %s::timestamptz[]) AS given(name, moment)
+                JOIN job_schedule_runs r
+                    ON r.schedule_name = given.name AND r.logical_time = given.moment
+                """,
+                [list(names), list(moments)],
+            )
+            for name, moment in cursor.fetchall():
+                made[name].add(moment)
+    return made
 
 
 def _born(wanted: Sequence[Draft], runs: Sequence[ScheduleRun | None]) -> list[Request]:

@@ -16,6 +16,7 @@ from jobs.processes.outage import is_postgresql_away
 from jobs.schedules import deeds, drafts, making, overlap, strange
 from jobs.schedules.drafts import Draft, Wish
 from jobs.schedules.moments import missed
+from jobs.schedules.moments.missed import Plan
 from jobs.values import value
 
 BATCH = 100  # schedules of one transaction
@@ -176,13 +177,21 @@ def _handle(found: Sequence[Schedule]) -> Made:
     moved: dict[str, datetime | None] = {}
     apart = []
     life = _Life()
+    plans: dict[str, Plan] = {}
+    for row in found:
+        life.show()
+        facts = deeds.facts(row, strange.now_for(row, now))
+        plans[row.name] = missed.plan(facts, limit=_limit(row, limit))
+    made = making.made_of(
+        {name: plan.moments for name, plan in plans.items() if len(plan.moments) > 1}
+    )
     for schedule in found:
         if sum(len(draft.requests) for draft in wanted) >= MAX_JOBS:
             break  # the others stay due, and come next
-        facts = deeds.facts(schedule, strange.now_for(schedule, now))
-        plan = missed.plan(facts, limit=_limit(schedule, limit))
-        lane = lanes[schedule.name]
-        deed = deeds.of(schedule, plan.moments, lane, meanwhile=life.show)
+        plan, lane = plans[schedule.name], lanes[schedule.name]
+        # One alone that has a run is found out when it is inserted.
+        known = made.get(schedule.name, ())
+        deed = deeds.of(schedule, plan.moments, lane, made=known, meanwhile=life.show)
         if deed.cancels:
             apart.append(schedule.name)
         else:
@@ -218,7 +227,10 @@ def _handle_one(schedule: Schedule, fault: Exception | None) -> list[ScheduleRun
     plan = missed.plan(facts, limit=_limit(schedule))
     lane = overlap.lanes([schedule])[schedule.name]
     refusal = None if fault is None else deeds.told(schedule, fault)
-    deed = deeds.of(schedule, plan.moments, lane, refusal=refusal, meanwhile=_Life().show)
+    made = making.made_of({schedule.name: plan.moments})[schedule.name]
+    deed = deeds.of(
+        schedule, plan.moments, lane, made=made, refusal=refusal, meanwhile=_Life().show
+    )
     if deed.cancels:
         why = f"overlap is cancel_running: {plan.moments[-1].moment} has come"
         control.cancel(deed.cancels, by=f"schedule {schedule.name}", reason=why)

@@ -203,3 +203,25 @@ def test_a_clock_that_is_set_back_and_forth_makes_each_moment_once(clock: Clock,
     assert hours == {timedelta(hours=1)}, "a moment was passed over"
     assert len(moments) == 41
     assert_each_moment_has_one_job("hourly")
+
+
+def test_a_moment_that_comes_again_cancels_nobody(clock: Clock, settings) -> None:
+    entry = {"job": "Echo", "cron": "0 * * * *", "overlap": "cancel_running"}
+    settings.JOB_SCHEDULES = {"hourly": entry}
+    sync.sync()
+    clock.advance(timedelta(hours=1))
+    ticking.make_due(lambda: False)
+    (job,) = jobs_of("hourly")
+
+    clock.advance(timedelta(hours=-1))
+    for declared in ({}, {"hourly": entry}):  # a deploy that takes it out, and one that mends that
+        settings.JOB_SCHEDULES = declared
+        sync.sync()
+    assert Schedule.objects.get().next_at == job.logical_time
+    clock.advance(timedelta(hours=1))
+    ticking.make_due(lambda: False)
+
+    assert Schedule.objects.get().next_at > job.logical_time
+    job.refresh_from_db()
+    assert job.status == "queued", "it was cancelled, and nothing made in its place"
+    assert_each_moment_has_one_job("hourly")

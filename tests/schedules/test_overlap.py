@@ -257,6 +257,29 @@ def test_a_moment_that_was_made_before_keeps_the_line(now):
     assert JobStatus.objects.filter(logical_time=now - MINUTE).get() == made
 
 
+def test_a_moment_that_was_made_before_cancels_nobody(now):
+    schedule(Overlap.CANCEL_RUNNING, next_at=now)
+    living = [run_before(now), run_before(now + 30 * MINUTE)]  # the clock was set back since
+
+    assert tick.run("often") == []
+
+    assert not JobStatus.objects.exclude(cancel_requested_at=None).exists()
+    assert set(JobStatus.objects.all()) == set(living)
+    assert tick.due() == []
+
+
+def test_a_moment_that_was_made_before_is_in_no_later_ones_way():
+    second = timezone.now().replace(microsecond=0)
+    schedule(Overlap.SKIP, next_at=second - timedelta(seconds=3), every=timedelta(seconds=1))
+    run_before(second - timedelta(seconds=3), status=Status.COMPLETED)
+
+    assert tick.batch().count == 1
+
+    runs = ScheduleRun.objects.filter(logical_time__gt=second - timedelta(seconds=3))
+    first = runs.order_by("logical_time")[0]
+    assert (first.logical_time, first.outcome) == (second - timedelta(seconds=2), "dispatched")
+
+
 def test_the_living_are_found_by_one_statement_and_their_index():
     rows = [schedule(Overlap.SKIP, next_at=None, name=f"s{number}") for number in range(20)]
     old = datetime(2026, 1, 1, tzinfo=UTC)
