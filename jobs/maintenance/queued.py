@@ -91,12 +91,13 @@ def queues() -> list[str]:
 def overdue(*, limit: int) -> dict[str, list[Queued]]:
     """Return those of each queue's oldest `limit` rows that are older than JOBS["LOST_AFTER"].
 
-    By `job_statuses_due`; a row younger than that may be on its way to Redis.
+    By `job_statuses_due`; a row younger than that may be on its way to Redis. One from the future,
+    beyond that, is from before the database's clock was set back.
     """
     wait_seconds = conf.current().lost_after.total_seconds()
     found: dict[str, list[Queued]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_overdue(), [limit, wait_seconds])
+        cursor.execute(_overdue(), [limit, wait_seconds, wait_seconds])
         for queue, *row in cursor.fetchall():
             found.setdefault(queue, []).append(Queued(*row))
     return found
@@ -110,14 +111,15 @@ def _overdue() -> str:
             SELECT j.id, j.claim, j.due_at, j.updated_at FROM job_statuses j
             WHERE j.status = 'queued' AND j.queue = l.queue
             ORDER BY j.due_at, j.id LIMIT %s) AS q
-        WHERE q.updated_at <= {clock.NOW} - make_interval(secs => %s)
+        WHERE q.updated_at NOT BETWEEN {clock.NOW} - make_interval(secs => %s)
+            AND {clock.NOW} + make_interval(secs => %s)
         ORDER BY l.queue, q.due_at, q.id
     """
 
 
 def pages(queue: str, *, size: int) -> Iterator[list[Queued]]:
     """Yield the rows that are queued now, oldest first; what comes due meanwhile is left out."""
-    until = clock.read()
+    until = _latest(queue)
     rows = JobStatus.objects.filter(status=Status.QUEUED, queue=queue, due_at__lte=until)
     rows = rows.order_by("due_at", "id")
     page = _page(rows.values_list("id", "claim", "due_at")[:size])
@@ -127,6 +129,22 @@ def pages(queue: str, *, size: int) -> Iterator[list[Queued]]:
         # Spelt out as a row comparison: the index gives the next page without reading the former.
         after = rows.extra(where=["(due_at, id) > (%s, %s)"], params=[last.due_at, last.job_id])
         page = _page(after.values_list("id", "claim", "due_at")[:size])
+
+
+def _latest(queue: str) -> datetime:
+    """Return until when queued rows are due: now, or later if the clock has been set back since."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT greatest({clock.WALL}, (
+                SELECT due_at FROM job_statuses WHERE status = 'queued' AND queue = %s
+                ORDER BY due_at DESC, id DESC LIMIT 1))
+            """,
+            [queue],
+        )
+        row = cursor.fetchone()
+    latest: datetime = row[0]
+    return latest
 
 
 def _page(rows: Iterable[tuple[UUID, int, datetime]]) -> list[Queued]:

@@ -116,9 +116,9 @@ def settle_orphans(go_on: Callable[[], bool] = _yes) -> list[Settled]:
     """
     settled: list[Settled] = []
     refused: DatabaseError | None = None
-    jobs = list(
-        JobStatus.objects.raw(_orphans(), [conf.current().lease.total_seconds(), SETTLED_AT_ONCE])
-    )
+    lease_seconds = conf.current().lease.total_seconds()
+    given = [lease_seconds, lease_seconds, SETTLED_AT_ONCE]
+    jobs = list(JobStatus.objects.raw(_orphans(), given))
     worker_by_id = JobWorker.objects.in_bulk({job.worker_id for job in jobs})
     for job in jobs:
         if not go_on():
@@ -144,12 +144,14 @@ def _why(worker: JobWorker | None) -> str:
 
 def _orphans() -> str:
     # By `job_statuses_by_status`: as many rows as there are running jobs. One that somebody holds
-    # locked has its turn in a later pass.
+    # locked has its turn in a later pass. Who stopped in the future, beyond a lease, did so before
+    # the database's clock was set back.
     return f"""
         SELECT {", ".join(f"j.{column}" for column in _SETTLED)}
         FROM job_statuses j LEFT JOIN job_workers w ON w.id = j.worker_id
         WHERE j.status = 'started' AND (w.id IS NULL OR w.dead_at IS NOT NULL
-            OR w.stopped_at <= {clock.WALL} - make_interval(secs => %s))
+            OR w.stopped_at NOT BETWEEN {clock.WALL} - make_interval(secs => %s)
+                AND {clock.WALL} + make_interval(secs => %s))
         ORDER BY j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED
     """
 

@@ -130,6 +130,24 @@ def test_a_job_whose_entry_is_missing_goes_to_the_head(checked: Redis):
     assert listed(checked) == ids(*lost, *waiting)
 
 
+def test_a_lost_job_of_before_the_clock_was_set_back_is_pushed_again(checked: Redis):
+    waiting = pushed(20)
+    lost = old_job(-3_600)
+
+    assert relay.push_lost() == 1
+
+    assert listed(checked) == ids(lost, *waiting)
+
+
+def test_after_a_flush_those_of_before_the_clock_was_set_back_are_pushed_again(checked: Redis):
+    jobs = pushed(20, -3_600, -3_601)
+    checked.flushdb()
+
+    assert relay.push_lost() == 3
+
+    assert listed(checked) == ids(*jobs)
+
+
 def test_many_lost_jobs_go_to_the_head_in_order(checked: Redis, monkeypatch):
     monkeypatch.setattr(relay, "PUSHED_AT_ONCE", 2)
     waiting = pushed(20)

@@ -315,6 +315,16 @@ def test_rows_that_a_stopped_worker_left_started_are_settled_a_lease_later():
     assert settled.status == Status.RETRYING
 
 
+def test_rows_of_one_that_stopped_before_the_clock_was_set_back_are_settled():
+    worker = make_worker()
+    started(worker)
+    JobWorker.objects.update(stopped_at=timezone.now() + timedelta(hours=1))
+
+    (settled,) = rescue.settle_orphans()
+
+    assert settled.status == Status.RETRYING
+
+
 def test_a_started_row_whose_worker_has_no_record_is_settled():
     job = started(make_worker())
     JobStatus.objects.update(worker=uuid4())
