@@ -20,6 +20,7 @@ BY = "settings"
 
 # Any number that nobody else of this database uses: syncs take turns, ticks don't wait for them.
 _SYNC_LOCK = 7_064_862_113
+_MOST_NAMED = 10  # in a line of the log
 
 
 def sync() -> None:
@@ -48,11 +49,11 @@ def sync() -> None:
         Schedule.objects.filter(source=Schedule.Source.SETTINGS).update(synced_at=hand.at)
     _log_flaws()
     logger.info(
-        "Schedules: %d registered, %d new, %d changed, %d removed",
+        "Schedules: %d registered, %s, %s, %s",
         len(declared),
-        len(new),
-        len(changed),
-        len(gone),
+        _told("new", [item.name for item in new]),
+        _told("changed", [item.name for item in changed]),
+        _told("removed", [row.name for row in gone]),
     )
 
 
@@ -78,6 +79,13 @@ def _change(item: Declared, row: Schedule | None, hand: Hand) -> bool:
             row.name,
         )
     return rows.change(row, item, Schedule.Source.SETTINGS, hand)
+
+
+def _told(what: str, names: Sequence[str]) -> str:
+    if not names:
+        return f"0 {what}"
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return f"{len(names)} {what} ({', '.join(names[:_MOST_NAMED])}{more})"
 
 
 def _log_flaws() -> None:

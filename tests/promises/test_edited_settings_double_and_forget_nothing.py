@@ -186,3 +186,32 @@ def test_a_job_class_that_an_older_release_does_not_know_costs_no_moment(schedul
     refused = of_the_newer.exclude(outcome="dispatched").values_list("reason", flat=True)
     assert set(refused) == set(), "the older release used up moments of a class it doesn't know"
     assert made.count() >= 4
+
+
+def test_schedulers_with_other_settings_in_turn_double_nothing_and_say_what_they_change(schedulers):
+    each_second = {"job": "Echo", "every": "1s", "params": {"value": "x"}, "overlap": "allow"}
+    mine = {"both": each_second, "mine": each_second}
+    theirs = {"both": {**each_second, "every": "2s"}, "theirs": each_second}
+    made = ScheduleRun.objects.filter(outcome="dispatched")
+    mine_in_all = made.filter(schedule_name="mine")
+    one = schedulers.start_with(mine)
+    wait.until("moments of its own", lambda: mine_in_all.count() >= 2)
+
+    other = schedulers.start_with(theirs)
+
+    assert "1 new (theirs), 1 changed (both), 1 removed (mine)" in other.log
+    changed, before = changes(), mine_in_all.count()
+    wait.until("moments", lambda: made.filter(schedule_name="theirs").count() >= 4)
+    assert (rows(), changes()) == (declared(theirs), changed), "they take turns for ever"
+    assert mine_in_all.count() == before
+    one.kill()
+    again = schedulers.start_with(mine)
+    assert "1 new (mine), 1 changed (both), 1 removed (theirs)" in again.log
+    wait.until("moments of its own again", lambda: mine_in_all.count() >= before + 2)
+    again.kill()
+    other.kill()
+    assert rows() == declared(mine)
+    jobs = Counter(JobStatus.objects.values_list("schedule", "logical_time"))
+    assert set(jobs.values()) == {1}, "a moment has two jobs"
+    even = sorted(at for name, at in jobs if name == "both" and at.second % 2 == 0)
+    assert even[-1] - even[0] == timedelta(seconds=2 * (len(even) - 1)), "a moment is forgotten"

@@ -99,6 +99,28 @@ def test_a_schedule_taken_out_of_the_settings_disappears_but_its_runs_stay(decla
     assert (what["job"], what["cron"]) == (["Echo", None], [["0 * * * *"], None])
 
 
+def test_the_log_names_what_the_settings_change(declare, caplog):
+    declare(stays=NIGHTLY, changes=NIGHTLY, goes=NIGHTLY)
+    caplog.clear()
+    caplog.set_level("INFO")
+
+    declare(stays=NIGHTLY, changes=HOURLY, comes=NIGHTLY)
+
+    assert (
+        "Schedules: 3 registered, 1 new (comes), 1 changed (changes), 1 removed (goes)"
+        in caplog.text
+    )
+
+
+def test_the_log_names_some_of_very_many(declare, caplog):
+    caplog.set_level("INFO")
+
+    declare(**{f"s{number:02}": NIGHTLY for number in range(12)})
+
+    named = ", ".join(f"s{number:02}" for number in range(10))
+    assert f"12 new ({named}, ...), 0 changed, 0 removed" in caplog.text
+
+
 def test_a_changed_rule_starts_from_now(declare):
     declare(nightly=NIGHTLY)
 
