@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -755,6 +756,11 @@ class Step(BaseJob):
                 time.sleep(self.seconds)
             case "hold the interpreter":
                 ctypes.PyDLL(None).usleep(int(self.seconds * 1e6))
+            case "hear nothing":
+                until = time.monotonic() + self.seconds
+                while time.monotonic() < until:
+                    with suppress(BaseException):
+                        time.sleep(until - time.monotonic())
             case "die at first" if self.attempt == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(60)

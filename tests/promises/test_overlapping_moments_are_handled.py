@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from jobs.lifecycle import control
 from jobs.models import JobAttempt, JobStatus, ScheduleRun
+from jobs.schedules import sync, tick
 from jobs.statuses import TERMINAL, Status
 from tests import wait
 from tests.schedulers import Schedulers
@@ -109,3 +111,34 @@ def test_cancel_running_has_the_newest_take_the_others_place(
     assert {job.cancel_requested_by for job in cancelled} == {"schedule cancel_running"}
     assert all("overlap is cancel_running" in job.cancel_reason for job in cancelled)
     assert any("cancelled the run of" in run.reason for run in runs_of("cancel_running"))
+
+
+def made(name: str) -> JobStatus:
+    """Handle what is due, as soon as a moment has come; return the job of the newest."""
+    runs = wait.until(f"a moment of {name}", lambda: tick.run(name))
+    return runs[-1].job
+
+
+@pytest.mark.parametrize("how", ["hear nothing", "hold the interpreter"])
+def test_cancel_running_ends_those_that_ignore_it_before_the_newest_begins(
+    workers: Workers, settings, tmp_path, how: str
+) -> None:
+    params = {"path": str(tmp_path / "steps"), "word": "begun", "seconds": 600, "how": how}
+    settings.JOB_SCHEDULES = {
+        "stubborn": {"job": "Step", "params": params, "every": "1s", "overlap": "cancel_running"}
+    }
+    sync.sync()
+    workers.start("default", "--concurrency", "2", kill_after=0.5)
+    first = wait.until_status(made("stubborn"), "started")
+
+    second = wait.until_status(made("stubborn"), "started")
+    third = made("stubborn")
+    fourth = wait.until_status(made("stubborn"), "started")
+
+    control.cancel([fourth.id], by="ann")
+    wait.until("the end of all", lambda: all_have_ended("stubborn"))
+    for job in (first, second, third):
+        job.refresh_from_db()
+        assert (job.status, job.cancel_requested_by) == ("cancelled", "schedule stubborn")
+    assert "had to be killed" in JobAttempt.objects.get(job=first).message
+    assert not run_side_by_side("stubborn"), "two ran at once"
