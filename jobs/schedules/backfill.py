@@ -144,7 +144,8 @@ def resume(backfill_id: int, *, by: str) -> Backfill:
         with transaction.atomic():
             backfill = _locked(backfill_id, Backfill.Status.STOPPED)
             backfill.status, backfill.reason = Backfill.Status.RUNNING, ""
-            backfill.save(update_fields=["status", "reason"])
+            backfill.looked_at = clock.read()  # from now on somebody has to see to it
+            backfill.save(update_fields=["status", "reason", "looked_at"])
             _remember(backfill, "backfill continued", by)
     except IntegrityError as error:
         raise _runs_already(backfill.schedule_name) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 from jobs import json_values
 from jobs.lifecycle import control
 from jobs.models import Backfill, JobStatus, Schedule, ScheduleRun, clock, locking
-from jobs.schedules import making, requests, standings
+from jobs.schedules import making, requests, standings, strange
 from jobs.schedules.backfill import STANDINGS_BY_ONLY, moments_ahead
 from jobs.schedules.moments import cron
 from jobs.schedules.rules import rule_of
@@ -79,6 +79,9 @@ def _step(backfill_id: int) -> bool:
         schedule = Schedule.objects.filter(name=backfill.schedule_name).first()
         if schedule is None or (fault := cron.fault(rule_of(schedule))):
             _stop(backfill, "its schedule is gone" if schedule is None else fault)
+            return False
+        if jobs := strange.unknown(schedule):
+            _leave(backfill, jobs)
             return False
         goes_on = _go_on(backfill, schedule)
         backfill.looked_at = RawSQL(clock.NOW, ())
@@ -184,6 +187,13 @@ def _repeated(backfill: Backfill, name: str, at: datetime, moment: Moment) -> in
         kind=ScheduleRun.Kind.BACKFILL, made_by=backfill.made_by, backfill=backfill
     )
     return 1
+
+
+def _leave(backfill: Backfill, jobs: Sequence[str]) -> None:
+    """Leave it to those who know its job classes; where nobody sees to it any more, stop it."""
+    seen_to_at = backfill.looked_at or backfill.created_at
+    if clock.read() - seen_to_at > strange.PATIENCE:
+        _stop(backfill, f"no scheduler knows its job class {', '.join(jobs)}")
 
 
 def _complete(backfill: Backfill) -> None:

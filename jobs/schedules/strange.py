@@ -16,6 +16,7 @@ from jobs.models import Schedule, clock
 from jobs.schedules import requests
 
 # So much later than its moment one is handled here all the same: nobody seems to know its class.
+# A backfill likewise, after nobody has seen to it for so long.
 PATIENCE = timedelta(seconds=60)
 
 
@@ -43,5 +44,9 @@ def now_for(schedule: Schedule, now: datetime) -> datetime:
 
     So each of its moments, when nobody has made it, is refused in its turn as one that is on time.
     """
-    is_strange = any(registry.find(job) is None for job, _ in requests.named(schedule))
-    return now - PATIENCE if is_strange else now
+    return now - PATIENCE if unknown(schedule) else now
+
+
+def unknown(schedule: Schedule) -> list[str]:
+    """Return which of a schedule's job classes are unknown here."""
+    return [job for job, _ in requests.named(schedule) if registry.find(job) is None]

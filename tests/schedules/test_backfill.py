@@ -237,6 +237,36 @@ def test_one_whose_schedule_is_gone_stops_and_says_why(daily):
     assert (wish.status, wish.reason) == ("stopped", "its schedule is gone")
 
 
+def test_one_of_a_job_class_that_is_unknown_here_is_left_to_others(daily):
+    wish = started(3)
+    Schedule.objects.update(job_class="Nobody")
+
+    backfilling.advance(wish.pk)
+
+    wish.refresh_from_db()
+    assert (wish.status, wish.made, wish.looked_at) == ("running", 0, None)
+    assert not ScheduleRun.objects.exists()
+    Schedule.objects.update(job_class="Echo")
+    advance_to_the_end(wish)
+    assert made() == days(0, 1, 2)
+
+
+def test_one_of_a_job_class_that_nobody_knows_stops_and_refuses_no_moment(daily):
+    wish = started(3)
+    Schedule.objects.update(job_class="", steps={"a": {"job": "Echo"}, "b": {"job": "Nobody"}})
+    Backfill.objects.update(created_at=timezone.now() - timedelta(seconds=61))
+
+    backfilling.advance(wish.pk)
+
+    wish.refresh_from_db()
+    assert (wish.status, wish.reason) == ("stopped", "no scheduler knows its job class Nobody")
+    assert not ScheduleRun.objects.exists()
+    backfill.resume(wish.pk, by="ann")
+    backfilling.advance(wish.pk)
+    wish.refresh_from_db()
+    assert wish.status == "running", "others have no time to take it up"
+
+
 def test_the_moments_are_those_of_the_rule_as_it_is_now(daily):
     wish = started(3, max_active=1)
     backfilling.advance(wish.pk)
