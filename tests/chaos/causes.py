@@ -22,6 +22,7 @@ FAILED = (
 RECOVERY = timedelta(seconds=LEASE_SECONDS)
 RAISED = {
     "Flaky": {"ConnectionError"},
+    "Frail": {"ConnectionError"},
     "Booking": {"ConnectionError"},
     "Doomed": {"RuntimeError"},
     "Overlong": {"TimedOut"},

@@ -50,6 +50,17 @@ class Flaky(Traced):
         return {"attempt": self.attempt}
 
 
+class Frail(Traced):
+    """Fail for good at first, and do well when a person retries it."""
+
+    max_attempts = 1
+
+    def _work(self) -> Any:
+        if self.attempt == 1:
+            raise ConnectionError("it needs somebody to try it again")
+        return None
+
+
 class Doomed(Traced):
     """Fail always."""
 

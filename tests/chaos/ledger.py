@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,22 @@ class Ledger:
             file.write(json.dumps(line) + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """That one job waits for another, by the tokens they bear."""
+
+    child: str
+    parent: str
+    on_failure: str  # of the parent: "cancel" or "run"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """Dispatches that stand or fall together, by the tokens they bear."""
 
     tokens: tuple[str, ...]
     end: str
+    edges: tuple[Edge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,8 @@ class Request:
     job_ids: tuple[str, ...]
     end: str
     moved: tuple[str, ...] = ()
+    # Of a retry: when each job had ended, as the person saw it.
+    ended_at: tuple[datetime, ...] = ()
 
 
 def read(folder: Path) -> tuple[list[Unit], list[Request]]:
@@ -61,7 +74,8 @@ def read(folder: Path) -> tuple[list[Unit], list[Request]]:
     for begun, ended in _deeds(folder):
         end = ended.get("end", UNKNOWN)
         if begun["do"] == "dispatch":
-            units.append(Unit(tokens=tuple(begun["tokens"]), end=end))
+            edges = tuple(Edge(*edge) for edge in begun.get("edges", ()))
+            units.append(Unit(tokens=tuple(begun["tokens"]), end=end, edges=edges))
         else:
             requests.append(
                 Request(
@@ -69,6 +83,7 @@ def read(folder: Path) -> tuple[list[Unit], list[Request]]:
                     job_ids=tuple(begun["job_ids"]),
                     end=end,
                     moved=tuple(ended.get("moved", ())),
+                    ended_at=tuple(map(datetime.fromisoformat, begun.get("ended_at", ()))),
                 )
             )
     return units, requests

@@ -1,4 +1,4 @@
-"""A person in the admin: cancels jobs in passing, retries some that have ended."""
+"""A person in the admin: cancels jobs in passing, retries what has ended or broken a branch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import os
 import time
 from random import Random
-from uuid import UUID
 
 import django
 
@@ -34,33 +33,43 @@ class Person:
 
     def act(self) -> None:
         """Do one thing to one job, or to a few."""
+        draw = self.rand.random()
         try:
-            if self.rand.random() < 0.7:
+            if draw < 0.6:
                 self._do("cancel", self._some_living())
-            else:
+            elif draw < 0.85:
                 self._do("retry", self._some_ended())
+            else:
+                self._do("retry", self._some_broken())
         except (DatabaseError, InterfaceError):
             connection.close()
 
-    def _some_living(self) -> list[str]:
+    def _some_living(self) -> list[JobStatus]:
         # Those that wait outnumber those that run by far: ask for these first.
         started = JobStatus.objects.filter(status="started").order_by("?")[:1]
         living = JobStatus.objects.living().order_by("-created_at")[:20]
-        return [str(job.id) for job in (started if self.rand.random() < 0.4 else living)]
+        return list(started if self.rand.random() < 0.4 else living)
 
-    def _some_ended(self) -> list[str]:
+    def _some_ended(self) -> list[JobStatus]:
         ended = JobStatus.objects.filter(status__in=TERMINAL, schedule="")
-        return [str(job.id) for job in ended.order_by("-created_at")[:20]]
+        return list(ended.order_by("-created_at")[:20])
 
-    def _do(self, verb: str, job_ids: list[str]) -> None:
-        fresh = [job_id for job_id in job_ids if job_id not in self._touched]
+    def _some_broken(self) -> list[JobStatus]:
+        """Failed jobs that others depend on: their retry revives what was cancelled."""
+        broken = JobStatus.objects.filter(status="failed", has_dependents=True)
+        return list(broken.order_by("-created_at")[:20])
+
+    def _do(self, verb: str, jobs: list[JobStatus]) -> None:
+        fresh = [job for job in jobs if str(job.id) not in self._touched]
         chosen = self.rand.sample(fresh, min(len(fresh), self.rand.choice((1, 1, 2))))
         if not chosen:
             return
-        self._touched |= set(chosen)
-        deed = self._ledger.begin(verb, job_ids=chosen)
+        job_ids = [str(job.id) for job in chosen]
+        self._touched |= set(job_ids)
+        ended_at = [job.finished_at.isoformat() for job in chosen if job.finished_at]
+        deed = self._ledger.begin(verb, job_ids=job_ids, ended_at=ended_at)
         try:
-            done = VERBS[verb]([UUID(job_id) for job_id in chosen], by="person")
+            done = VERBS[verb]([job.id for job in chosen], by="person")
         except (DatabaseError, InterfaceError):
             self._ledger.end(deed, UNKNOWN)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
@@ -20,12 +20,13 @@ from django.conf import settings  # noqa: E402
 from django.db import DatabaseError, InterfaceError, connection, transaction  # noqa: E402
 
 from jobs.base import BaseJob  # noqa: E402
-from tests.chaos import async_jobs, jobs  # noqa: E402
-from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Ledger  # noqa: E402
+from jobs.models import JobStatus  # noqa: E402
+from tests.chaos import async_jobs, flows, jobs  # noqa: E402
+from tests.chaos.flows import Menu  # noqa: E402
+from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Edge, Ledger  # noqa: E402
 
-Recipe = tuple[type[BaseJob], Callable[[Random], dict[str, Any]]]
 # Shares of a thousand. They take 0.19 s in the mean, so that most faults meet runners at work.
-MENU: tuple[tuple[int, Recipe], ...] = (
+MENU: Menu = (
     (216, (jobs.Quick, lambda rand: {})),
     (80, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
     # Longer than the grace of a stop, some longer than the lease.
@@ -50,8 +51,25 @@ MENU: tuple[tuple[int, Recipe], ...] = (
     (5, (async_jobs.AsyncHold, lambda rand: {"seconds": 20.0})),
     (4, (async_jobs.AsyncDeaf, lambda rand: {})),
 )
+# Every fourth ends otherwise than completed, most of these until a person retries them.
+FLOW_MENU: Menu = (
+    (24, (jobs.Quick, lambda rand: {})),
+    (12, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 0.6)})),
+    (10, (async_jobs.AsyncWait, lambda rand: {"seconds": rand.uniform(0.0, 0.6)})),
+    (10, (jobs.Flaky, lambda rand: {"failing": 1})),
+    (8, (jobs.Mark, lambda rand: {})),
+    (8, (jobs.Booking, lambda rand: {})),
+    (4, (jobs.Snoozer, lambda rand: {"seconds": rand.uniform(0.1, 0.5)})),
+    (16, (jobs.Frail, lambda rand: {})),
+    (4, (jobs.Doomed, lambda rand: {})),
+    (4, (jobs.Quitter, lambda rand: {})),
+)
 LONG_SECONDS = 0.5
-OVERLONG = (jobs.Overlong, async_jobs.AsyncOverlong, async_jobs.AsyncDeaf)
+OVERLONG = (
+    jobs.Overlong,
+    async_jobs.AsyncOverlong,
+    async_jobs.AsyncDeaf,
+)
 
 
 class Producer:
@@ -70,6 +88,8 @@ class Producer:
             (self._transaction, 15),
             (self._rolled_back, 8),
             (self._half_rolled_back, 7),
+            (self._flow, 8),
+            (self._after, 4),
         )
 
     def dispatch(self) -> None:
@@ -121,15 +141,30 @@ class Producer:
                     self._make(token)
                 transaction.set_rollback(True)
 
+    def _flow(self) -> None:
+        flow = flows.draw(self.rand, FLOW_MENU)
+        tokens = self._draw_tokens(flow.size)
+        with self._unit(tokens, edges=flow.edges(tokens)):
+            flow.build(tokens).dispatch()
+
+    def _after(self) -> None:
+        """Let one depend on a job that there is, which may be about to end."""
+        parent_token, token = self._draw_tokens(2)
+        on_failure = flows.on_failure(self.rand)
+        with self._unit([parent_token]):
+            parent = self._make(parent_token)
+        with self._unit([token], edges=[Edge(token, parent_token, on_failure)]):
+            self._make(token, depends_on=[parent], on_parent_failure=on_failure)
+
     def _dispatch(self, count: int, **options: Any) -> None:
         tokens = self._draw_tokens(count)
         with self._unit(tokens):
             for token in tokens:
                 self._make(token, **options)
 
-    def _make(self, token: str, **options: Any) -> None:
+    def _make(self, token: str, **options: Any) -> JobStatus:
         job_class, params = self._order()
-        job_class.dispatch(token=token, queue=self._queue(), **params, **options)
+        return job_class.dispatch(token=token, queue=self._queue(), **params, **options)
 
     def _order(self) -> tuple[type[BaseJob], dict[str, Any]]:
         recipes, weights = zip(*((recipe, share) for share, recipe in MENU), strict=True)
@@ -145,9 +180,15 @@ class Producer:
 
     @contextmanager
     def _unit(
-        self, tokens: list[str], *, end: str = COMMITTED, commits: list[bool] | None = None
+        self,
+        tokens: list[str],
+        *,
+        edges: Sequence[Edge] = (),
+        end: str = COMMITTED,
+        commits: list[bool] | None = None,
     ) -> Iterator[None]:
-        deed = self._ledger.begin("dispatch", tokens=tokens)
+        listed = [(one.child, one.parent, one.on_failure) for one in edges]
+        deed = self._ledger.begin("dispatch", tokens=tokens, edges=listed)
         try:
             yield
         except (DatabaseError, InterfaceError):

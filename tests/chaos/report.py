@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from tests.chaos import ticks
+from tests.chaos import dependents, ticks
+from tests.chaos.case import TERMINAL, Case
 from tests.chaos.evidence import Evidence
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN
-from tests.chaos.verdict import TERMINAL, Case, Wrong, doubles
+from tests.chaos.verdict import Wrong, doubles
 
 SHOWN = 12  # offenders against one rule
 _END = {UNKNOWN: "cut off by a fault: all or none stand"}
@@ -52,6 +53,9 @@ def _right(evidence: Evidence) -> Iterator[str]:
             ("moments skipped, missed in an outage", ticks.skipped(evidence)),
             ("asked by a person: cancels", sum(case.cancels.values())),
             ("asked by a person: retries", sum(case.retries.values())),
+            ("jobs that depend on others", len(dependents.children(case))),
+            ("of these: cancelled by a parent", len(dependents.cut(case))),
+            ("of these: revived, and ran", len(dependents.revived(case))),
             ("jobs done twice, explained by a loss", len(doubles(case))),
             ("jobs lost", lost(evidence)),
         ]

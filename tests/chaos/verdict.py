@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
-from tests.chaos import causes, ticks
-from tests.chaos.evidence import Attempt, Claim, Evidence, Job, Run
+from tests.chaos import causes, dependents, ticks
+from tests.chaos.case import TERMINAL, Case
+from tests.chaos.evidence import Attempt, Claim, Evidence, Job
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK
 
-TERMINAL = {"completed", "failed", "cancelled"}
 # What spends no attempt.
 FREE = {"snoozed", "given_back"}
 # An attempt that came to its job's end and was still not recorded as completed was one of these.
@@ -31,42 +32,6 @@ class Wrong:
     what: str
 
 
-class Case:
-    """The evidence, arranged by job."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        self.job_by_id = {job.id: job for job in evidence.jobs}
-        self.attempts_by_job: dict[str, list[Attempt]] = defaultdict(list)
-        for attempt in sorted(evidence.attempts, key=lambda one: one.claim):
-            self.attempts_by_job[attempt.job_id].append(attempt)
-        self.runs_by_job: dict[str, list[Run]] = defaultdict(list)
-        for run in sorted(evidence.runs, key=lambda one: one.claim):
-            self.runs_by_job[run.job_id].append(run)
-        self.attempt_by_claim = {(one.job_id, one.claim): one for one in evidence.attempts}
-        self.retries = Counter(self._asked("retry"))
-        self.cancels = Counter(self._asked("cancel"))
-
-    def _asked(self, verb: str) -> list[str]:
-        # One whose answer was lost may stand.
-        return [
-            job_id for one in self.evidence.requests if one.do == verb for job_id in one.job_ids
-        ]
-
-    def completed(self, job: Job) -> list[Attempt]:
-        """The job's completed attempts."""
-        return [one for one in self.attempts_by_job[job.id] if one.outcome == "completed"]
-
-    def describe(self, job: Job) -> str:
-        """The job with all its attempts and runs, for people."""
-        attempts = "; ".join(map(str, self.attempts_by_job[job.id])) or "none"
-        runs = ", ".join(
-            f"claim {one.claim} {'done' if one.ends else 'begun'}"
-            for one in self.runs_by_job[job.id]
-        )
-        return f"{job} {job.error!r}; attempts: {attempts}; runs: {runs or 'none'}"
-
-
 Rule = Callable[[Case], Iterator[str]]
 
 
@@ -76,7 +41,12 @@ def judge(evidence: Evidence) -> list[Wrong]:
     found = [
         Wrong(rule=(rule.__doc__ or "").strip(), what=what) for rule in RULES for what in rule(case)
     ]
-    for text, what in (*ticks.wrongs(evidence), *causes.wrongs(evidence)):
+    others = (
+        ticks.wrongs(evidence),
+        causes.wrongs(evidence),
+        dependents.wrongs(case),
+    )
+    for text, what in chain.from_iterable(others):
         found.append(Wrong(rule=text, what=what))
     return found
 
@@ -197,11 +167,12 @@ def _failures_are_earned(case: Case) -> Iterator[str]:
 
 
 def _cancels_are_asked(case: Case) -> Iterator[str]:
-    """A job is cancelled by a person or by itself, and a cancel is never undone."""
+    """A job is cancelled by a person, itself or a parent, and a person's cancel is never undone."""
     for job in case.evidence.jobs:
         attempts = case.attempts_by_job[job.id]
         by_itself = job.job_class == CANCELS_ITSELF and bool(attempts)
-        if job.status == "cancelled" and not (by_itself or case.cancels[job.id]):
+        by_parent = dependents.may_be_cut(case, job)
+        if job.status == "cancelled" and not (by_itself or by_parent or case.cancels[job.id]):
             yield f"nobody cancelled it: {case.describe(job)}"
     for request in case.evidence.requests:
         for job_id in request.moved if request.do == "cancel" else ():
