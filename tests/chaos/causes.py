@@ -13,7 +13,7 @@ from tests.chaos.plan import LEASE_SECONDS, LOSE_NO_ATTEMPT, STRIKE_POSTGRES, Ki
 
 LOST = (
     "An attempt is lost only to a fault that may have ended its runner, worker or connection, or "
-    "to a neighbour on the event loop."
+    "to a neighbour in its runner."
 )
 FAILED = (
     "An attempt fails only of what its job raises, a loss, a stop, or a database that was away."
@@ -31,9 +31,9 @@ RAISED = {
     "AsyncHold": {"LoopHeld"},
     "AsyncDeaf": {"TimedOut"},
 }
-# Whose runner is killed for it, and how the culprit's attempt ends: by its own fault, or cancelled
-# by a person whom it doesn't hear.
-BAD_NEIGHBOURS = {"AsyncHold": "LoopHeld", "AsyncDeaf": "TimedOut"}
+# Whose runner is killed for it or by it, and how the culprit's attempt ends: by its own fault, or
+# cancelled by a person whom it doesn't hear.
+BAD_NEIGHBOURS = {"AsyncHold": "LoopHeld", "AsyncDeaf": "TimedOut", "DeadlyImport": "WorkerLost"}
 # From the end of one that is lost to that of another, settled in the same statements or just after.
 TOGETHER = timedelta(seconds=2)
 OF_THE_DATABASE = {"OperationalError", "InterfaceError", "DatabaseError", "InternalError"}
@@ -67,6 +67,8 @@ def _is_explained(evidence: Evidence, attempt: Attempt, job: Job | None) -> bool
 
 def _is_bad_neighbour(attempt: Attempt, job: Job) -> bool:
     fault = BAD_NEIGHBOURS.get(job.job_class)
+    if job.job_class == "DeadlyImport" and attempt.number > 1:
+        return False
     return fault is not None and (attempt.error_class == fault or attempt.outcome == "cancelled")
 
 

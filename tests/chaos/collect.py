@@ -12,9 +12,19 @@ from django.db import connection
 from redis import Redis
 
 from jobs import conf
-from jobs.models import JobAttempt, JobStatus, ScheduleRun
+from jobs.models import JobAttempt, JobRejectedRow, JobStatus, ScheduleRun
 from tests.chaos import ledger
-from tests.chaos.evidence import Attempt, Claim, Evidence, Exit, Job, Run, Struck, Tick
+from tests.chaos.evidence import (
+    Attempt,
+    Claim,
+    Evidence,
+    Exit,
+    Import,
+    Job,
+    Run,
+    Struck,
+    Tick,
+)
 from tests.chaos.traced import EFFECTS
 
 # Redis keys that hold an entry somewhere on its way, and how to count what is in them.
@@ -42,6 +52,7 @@ def collect(
         runs=tuple(_runs(folder / EFFECTS)),
         writes=_claims("chaos_writes"),
         marks=_claims("chaos_marks"),
+        imports=tuple(_imports()),
         units=tuple(units),
         requests=tuple(requests),
         ticks=tuple(_ticks()),
@@ -95,6 +106,21 @@ def _attempts() -> Iterator[Attempt]:
             result_of=(attempt.result or {}).get("claim"),
             started_at=attempt.started_at,
             ended_at=attempt.ended_at,
+        )
+
+
+def _imports() -> Iterator[Import]:
+    for job in JobStatus.objects.filter(params__has_key="numbers").order_by("id"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT number FROM chaos_loads WHERE job_id = %s", [job.id])
+            loaded = Counter(number for (number,) in cursor.fetchall())
+        rejected = JobRejectedRow.objects.filter(job=job).order_by("number")
+        yield Import(
+            job_id=str(job.id),
+            numbers=job.params["numbers"],
+            loaded=loaded,
+            rejected=tuple(rejected.values_list("position", flat=True)),
+            counts=(job.result or {}).get("result"),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,6 +62,17 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What an import has left: each number that stands, with how often, and what it rejected."""
+
+    job_id: str
+    numbers: int  # of rows in its source, counted from 1
+    loaded: Counter[int]
+    rejected: tuple[int, ...]  # positions, in the order of the kept rows' numbers
+    counts: Mapping[str, int] | None  # of its result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """A row of job_schedule_runs."""
 
@@ -103,6 +115,7 @@ class Evidence:
     runs: tuple[Run, ...] = ()
     writes: tuple[Claim, ...] = ()  # of atomic jobs
     marks: tuple[Claim, ...] = ()  # of jobs that write without a transaction
+    imports: tuple[Import, ...] = ()
     units: tuple[Unit, ...] = ()
     requests: tuple[Request, ...] = ()
     ticks: tuple[Tick, ...] = ()

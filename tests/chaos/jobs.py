@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.errors import Cancel, Snooze
-from tests.chaos import async_jobs  # noqa: F401 - for every process that finds this module
+from tests.chaos import async_jobs, imports  # noqa: F401 - for all who find this module
 from tests.chaos.traced import Traced
 
 TABLES = """

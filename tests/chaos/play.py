@@ -13,10 +13,9 @@ from django.core.management import call_command
 from django.db import connection
 
 from tests import servers
-from tests.chaos import collect, plan, report, verdict
+from tests.chaos import collect, imports, jobs, plan, report, verdict
 from tests.chaos.evidence import Evidence, Exit
 from tests.chaos.faults import Faults
-from tests.chaos.jobs import TABLES
 from tests.chaos.programs import Program
 from tests.chaos.stage import Stage
 from tests.servers import OwnPostgres, OwnRedis
@@ -74,7 +73,7 @@ def _prepare(stage: Stage) -> None:
     servers.use(stage.postgres)
     call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
-        cursor.execute(TABLES)
+        cursor.execute(jobs.TABLES + imports.TABLE)
     connection.close()
 
 

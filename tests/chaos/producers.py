@@ -21,13 +21,18 @@ from django.db import DatabaseError, InterfaceError, connection, transaction  # 
 
 from jobs.base import BaseJob  # noqa: E402
 from jobs.models import JobStatus  # noqa: E402
-from tests.chaos import async_jobs, flows, jobs  # noqa: E402
+from tests.chaos import async_jobs, flows, imports, jobs  # noqa: E402
 from tests.chaos.flows import Menu  # noqa: E402
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Edge, Ledger  # noqa: E402
 
+
+def _numbers(rand: Random) -> dict[str, Any]:
+    return {"numbers": rand.randint(30, 250), "pause": rand.uniform(0.0, 0.08)}
+
+
 # Shares of a thousand. They take 0.19 s in the mean, so that most faults meet runners at work.
 MENU: Menu = (
-    (216, (jobs.Quick, lambda rand: {})),
+    (196, (jobs.Quick, lambda rand: {})),
     (80, (jobs.Slow, lambda rand: {"seconds": rand.uniform(0.1, 1.5)})),
     # Longer than the grace of a stop, some longer than the lease.
     (12, (jobs.Slow, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
@@ -41,6 +46,8 @@ MENU: Menu = (
     (26, (jobs.Booking, lambda rand: {"failing": 1})),
     (100, (jobs.Mark, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.05, 0.3))})),
     (30, (jobs.Once, lambda rand: {"seconds": rand.choice((0.0, 0.0, 0.3))})),
+    (14, (imports.Import, _numbers)),
+    (6, (imports.DeadlyImport, _numbers)),
     (90, (async_jobs.AsyncWait, lambda rand: {"seconds": rand.uniform(0.0, 2.0)})),
     (4, (async_jobs.AsyncWait, lambda rand: {"seconds": rand.uniform(3.0, 8.0)})),
     (50, (async_jobs.AsyncMark, lambda rand: {"seconds": rand.choice((0.0, 0.05, 0.3))})),
@@ -69,6 +76,8 @@ OVERLONG = (
     jobs.Overlong,
     async_jobs.AsyncOverlong,
     async_jobs.AsyncDeaf,
+    imports.Import,
+    imports.DeadlyImport,
 )
 
 

@@ -56,6 +56,7 @@ def _right(evidence: Evidence) -> Iterator[str]:
             ("jobs that depend on others", len(dependents.children(case))),
             ("of these: cancelled by a parent", len(dependents.cut(case))),
             ("of these: revived, and ran", len(dependents.revived(case))),
+            ("rows loaded by imports", sum(one.loaded.total() for one in evidence.imports)),
             ("jobs done twice, explained by a loss", len(doubles(case))),
             ("jobs lost", lost(evidence)),
         ]
