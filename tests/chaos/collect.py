@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db import connection
 from redis import Redis
 
-from jobs import conf
+from jobs import conf, models
 from jobs.models import JobAttempt, JobRejectedRow, JobStatus, ScheduleRun
 from tests.chaos import ledger
 from tests.chaos.evidence import (
     Attempt,
+    Backfill,
     Claim,
     Evidence,
     Exit,
@@ -56,6 +57,8 @@ def collect(
         units=tuple(units),
         requests=tuple(requests),
         ticks=tuple(_ticks()),
+        backfills=tuple(_backfills()),
+        backfilled=(settings.BACKFILLED,),
         every={name: entry["every"] for name, entry in settings.JOB_SCHEDULES.items()},
         ticking_ended_at=ticking_ended_at,
         struck=struck,
@@ -132,6 +135,22 @@ def _ticks() -> Iterator[Tick]:
             created_at=run.created_at,
             outcome=run.outcome,
             job_id=str(run.job_id) if run.job_id else None,
+            backfill=run.backfill_id,
+        )
+
+
+def _backfills() -> Iterator[Backfill]:
+    for row in models.Backfill.objects.order_by("id"):
+        yield Backfill(
+            id=row.pk,
+            schedule=row.schedule_name,
+            from_at=row.from_at,
+            to_at=row.to_at,
+            max_active=row.max_active,
+            status=row.status,
+            reason=row.reason,
+            made=row.made,
+            passed=row.passed,
         )
 
 

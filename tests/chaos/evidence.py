@@ -81,6 +81,25 @@ class Tick:
     created_at: datetime
     outcome: str
     job_id: str | None
+    backfill: int | None = None  # that made it; None: the schedule's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """A row of job_backfills."""
+
+    id: int
+    schedule: str
+    from_at: datetime  # the first moment
+    to_at: datetime  # the last one
+    max_active: int
+    status: str
+    reason: str = ""
+    made: int
+    passed: int
+
+    def __str__(self) -> str:
+        return f"backfill {self.id} of {self.schedule}, {self.from_at} to {self.to_at}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +138,8 @@ class Evidence:
     units: tuple[Unit, ...] = ()
     requests: tuple[Request, ...] = ()
     ticks: tuple[Tick, ...] = ()
+    backfills: tuple[Backfill, ...] = ()
+    backfilled: tuple[str, ...] = ()  # schedules of which somebody wanted one
     every: Mapping[str, timedelta] = field(default_factory=dict)  # schedule -> its interval
     ticking_ended_at: datetime | None = None
     struck: tuple[Struck, ...] = ()

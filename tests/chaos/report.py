@@ -50,6 +50,7 @@ def _right(evidence: Evidence) -> Iterator[str]:
     yield from _lines(
         [
             ("moments made", len(evidence.ticks) - ticks.skipped(evidence)),
+            ("of these: by backfills", sum(tick.backfill is not None for tick in evidence.ticks)),
             ("moments skipped, missed in an outage", ticks.skipped(evidence)),
             ("asked by a person: cancels", sum(case.cancels.values())),
             ("asked by a person: retries", sum(case.retries.values())),

@@ -32,9 +32,11 @@ JOB_SCHEDULES = {
         "overlap": "allow",
     },
     "each-five-seconds": {
-        "job": "Ticked",
+        "job": "Slow",
+        "params": {"seconds": 0.4},
         "every": timedelta(seconds=5),
         "queue": "low",
         "overlap": "allow",
     },
 }
+BACKFILLED = "each-five-seconds"

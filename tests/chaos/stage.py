@@ -30,7 +30,7 @@ class Stage:
     redis: OwnRedis
     workers: list[Program] = field(default_factory=list)
     schedulers: list[Program] = field(default_factory=list)
-    callers: list[Program] = field(default_factory=list)  # producers and the person
+    callers: list[Program] = field(default_factory=list)  # producers and people
     begun_at: float = field(default_factory=time.monotonic)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _count: itertools.count[int] = field(default_factory=itertools.count)
@@ -55,7 +55,8 @@ class Stage:
             self.callers.append(
                 self._caller("producers", f"producer-{number}", seed, seconds, f"--jobs={share}")
             )
-        self.callers.append(self._caller("person", "person", seed, seconds))
+        for name in ("person", "backfiller"):
+            self.callers.append(self._caller(name, name, seed, seconds))
         for program in [*self.workers, self.schedulers[0], *self.callers]:
             program.start()
         self.begun_at = time.monotonic()

@@ -23,7 +23,9 @@ def wrongs(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for what in _not_one_job(evidence):
         yield ONE_JOB, what
     for schedule in evidence.every:
-        ticks = [tick for tick in evidence.ticks if tick.schedule == schedule]
+        ticks = [
+            tick for tick in evidence.ticks if tick.schedule == schedule and tick.backfill is None
+        ]
         for what in _badly_missed(evidence, schedule, ticks):
             yield NOT_MISSED, what
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 
-from tests.chaos import causes, dependents, loads, ticks
+from tests.chaos import backfills, causes, dependents, loads, ticks
 from tests.chaos.case import TERMINAL, Case
 from tests.chaos.evidence import Attempt, Claim, Evidence, Job
 from tests.chaos.ledger import COMMITTED, ROLLED_BACK
@@ -46,6 +46,7 @@ def judge(evidence: Evidence) -> list[Wrong]:
         causes.wrongs(evidence),
         dependents.wrongs(case),
         loads.wrongs(case),
+        backfills.wrongs(case),
     )
     for text, what in chain.from_iterable(others):
         found.append(Wrong(rule=text, what=what))
