@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.chaos import ledger
-from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Ledger, Request, Unit
+from tests.chaos.ledger import COMMITTED, ROLLED_BACK, UNKNOWN, Edge, Ledger, Request, Unit
 
 
 def test_what_was_begun_and_ended_is_read_back(tmp_path: Path):
@@ -37,3 +38,20 @@ def test_a_persons_requests_are_read_back(tmp_path: Path):
         [],
         [Request(do="cancel", job_ids=("x", "y"), end=COMMITTED, moved=("y",))],
     )
+
+
+def test_what_waits_for_what_is_read_back(tmp_path: Path):
+    Ledger(tmp_path, "producer-1").begin("dispatch", tokens=["a", "b"], edges=[("b", "a", "run")])
+
+    assert ledger.read(tmp_path)[0] == [
+        Unit(tokens=("a", "b"), end=UNKNOWN, edges=(Edge("b", "a", "run"),))
+    ]
+
+
+def test_when_a_job_had_ended_that_a_person_retried_is_read_back(tmp_path: Path):
+    ended_at = datetime(2026, 1, 1, tzinfo=UTC)
+    Ledger(tmp_path, "person").begin("retry", job_ids=["x"], ended_at=[ended_at.isoformat()])
+
+    assert ledger.read(tmp_path)[1] == [
+        Request(do="retry", job_ids=("x",), end=UNKNOWN, ended_at=(ended_at,))
+    ]
