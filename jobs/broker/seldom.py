@@ -27,12 +27,16 @@ class Seldom:
         self._said_at: float | None = None
         self._unsaid = 0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a warning would be said now: who has to look up what it tells may leave it."""
+        return self._said_at is None or self._monotonic() - self._said_at >= SAY_SECONDS
+
     def warn(self, error: object) -> None:
         """Say it, or count it."""
-        now = self._monotonic()
-        if self._said_at is not None and now - self._said_at < SAY_SECONDS:
+        if not self.is_due:
             self._unsaid += 1
             return
         more = f", and {self._unsaid} more of the last minute" if self._unsaid else ""
-        self._said_at, self._unsaid = now, 0
+        self._said_at, self._unsaid = self._monotonic(), 0
         self._log.warning(self._text + "%s", error, more)

@@ -39,9 +39,7 @@ def make_due(is_stopping: Callable[[], bool]) -> None:
     """
     while not is_stopping():
         if not _made_some(missed_ones=False) and not _made_some(missed_ones=True):
-            if left := tick.left():
-                more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-                _left.warn(", ".join(left[:_NAMED]) + more)
+            _tell_what_is_left()
             return
 
 
@@ -56,6 +54,12 @@ def _made_some(*, missed_ones: bool) -> bool:
         names = tuple(tick.due()[: tick.BATCH])
         return sum(map(_made_one, names)) > 0
     return made.count + sum(map(_made_one, made.apart)) > 0
+
+
+def _tell_what_is_left() -> None:
+    if _left.is_due and (left := tick.left()):
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        _left.warn(", ".join(left[:_NAMED]) + more)
 
 
 def _made_one(name: str) -> bool:

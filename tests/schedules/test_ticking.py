@@ -4,9 +4,11 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs.broker.seldom import Seldom
+from jobs.broker.seldom import SAY_SECONDS, Seldom
 from jobs.dispatch import bonds
 from jobs.models import JobStatus, Schedule, ScheduleRun
 from jobs.schedules import deeds, overlap, tick, ticking
@@ -279,6 +281,25 @@ def test_a_job_class_that_is_unknown_here_is_left_to_others_and_holds_up_nobody(
     assert tick.seconds_to_next() > 1, "it would look again at once"
     assert caplog.text.count("left: ") == 1
     assert "left: s0, s1, s10, s100, s101, s102, s103, s104, s105, s106 and 110 more" in caplog.text
+
+
+def test_what_is_left_is_looked_up_and_told_once_a_minute_with_nothing_beside_the_names(
+    caplog, monkeypatch
+):
+    now = [0.0]
+    told = Seldom(ticking.logger, "left: %s", monotonic=lambda: now[0])
+    monkeypatch.setattr(ticking, "_left", told)
+    schedule("strange", job_class="Nobody")
+    make_due()
+
+    with CaptureQueriesContext(connection) as seldom:
+        make_due()
+    now[0] += SAY_SECONDS
+    with CaptureQueriesContext(connection) as once_more:
+        make_due()
+
+    assert [record.getMessage() for record in caplog.records] == ["left: strange"] * 2
+    assert len(seldom) == len(once_more) - 1
 
 
 @pytest.mark.parametrize("fields", STRANGE)
