@@ -35,6 +35,7 @@ from jobs.schedules import control, fitting
 from jobs.schedules.rules import rule_of
 
 NEXT_MOMENTS = 5
+_ANOTHER = "another"  # no version of any schedule: nor is a weak tag, or what is no tag at all
 
 _PAGE = [
     OpenApiParameter("page_size", int, description="1 to 200; default 50."),
@@ -252,8 +253,7 @@ def _seen(request: Request, row: Schedule) -> str:
     wanted = request.headers.get("If-Match", "*").strip()
     if wanted == "*":
         return ""
-    # What is no tag is none of this schedule's.
-    return control.version(row) if _etag(row) in parse_etags(wanted) else wanted or '""'
+    return control.version(row) if _etag(row) in parse_etags(wanted) else _ANOTHER
 
 
 def _refuse_other_classes(request: Request, name: object, entry: Mapping[str, Any]) -> None:
