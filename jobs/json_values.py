@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from jobs.errors import Fault
 
 REDACTED = "[redacted]"
+HIDDEN = "[hidden: unknown job class]"  # of a class that this process doesn't know, any param
 MAX_DEPTH = 100
 MAX_INTEGER_DIGITS = 4_000  # Python itself refuses to read longer ones back
 # A secret shorter than this is replaced only where it stands as a word of its own.

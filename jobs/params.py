@@ -24,7 +24,7 @@ from jobs.errors import Fault, InvalidDeclaration, InvalidParams
 
 # Pydantic's kinds of error whose message is a job's own validator's and may repeat a value.
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
-_SHOWN = f"is {json_values.REDACTED!r}, as a secret is shown: write the secret itself"
+_SHOWN = "is {!r}, as a secret is shown: write the secret itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class ParamsSchema:
         """Return `raw` checked and coerced, as JSON that PostgreSQL can hold.
 
         Raises:
-            InvalidParams: With every fault found, also that a redacted param is given as it is
-                shown; no value of one is repeated.
+            InvalidParams: With every fault found, also that one is given as it is shown where it
+                is hidden; no value of a redacted one is repeated.
         """
         return self.written(raw)[0]
 
@@ -52,7 +52,7 @@ class ParamsSchema:
             InvalidParams: As `check`.
         """
         shown = self.shown(raw)
-        faults = [Fault(param=name, message=_SHOWN) for name in shown]
+        faults = [Fault(param=name, message=_SHOWN.format(raw[name])) for name in shown]
         try:
             built = self.adapter.validate_python(dict(raw))
         except ValidationError as error:
@@ -111,8 +111,16 @@ class ParamsSchema:
         }
 
     def shown(self, params: Mapping[str, Any]) -> list[str]:
-        """Return which redacted ones are given as `redacted` shows them: nobody's secret."""
-        return sorted(name for name in self.redact if params.get(name) == json_values.REDACTED)
+        """Return which are given as they are shown where they are hidden: nobody's secret."""
+        return sorted(
+            name
+            for name, value in params.items()
+            if isinstance(value, str)
+            and (
+                value == json_values.HIDDEN
+                or (value == json_values.REDACTED and name in self.redact)
+            )
+        )
 
     def secrets(self, params: Mapping[str, Any]) -> list[str]:
         """Return the texts that must not be shown of these params, longest first."""

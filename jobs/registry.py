@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from jobs import json_values
 from jobs.errors import DuplicateJob, UnknownJob
 from jobs.spec import JobSpec
 
@@ -71,7 +72,7 @@ def shown_params(job_class: str, params: object) -> dict[str, Any]:
     if not isinstance(params, Mapping):
         return {}
     if spec is None:
-        return dict.fromkeys(params, "[hidden: unknown job class]")
+        return dict.fromkeys(params, json_values.HIDDEN)
     return spec.params.redacted(params)
 
 

@@ -295,6 +295,15 @@ def test_a_secret_that_is_given_as_it_is_shown_is_a_fault() -> None:
     assert Fault(param="password", message=told) in caught.value.faults
 
 
+def test_what_is_shown_where_nobody_knows_the_class_is_a_fault_of_any_param() -> None:
+    shown = registry.shown_params("Nobody", {"user": "ann", "password": "hunter22"})
+
+    with pytest.raises(InvalidParams, match="as a secret is shown") as caught:
+        registry.get("Secretive").params.check(shown)
+
+    assert [fault["param"] for fault in caught.value.faults] == ["password", "user"]
+
+
 @pytest.mark.parametrize("value", ["no number", "\ud800"])
 def test_faults_never_repeat_a_key_within_a_redacted_param(value: str) -> None:
     class Keys(BaseJob):
