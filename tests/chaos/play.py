@@ -138,8 +138,7 @@ def _stop(stage: Stage, programs: list[Program]) -> None:
     for program in programs:
         if not program.is_running:
             program.note_end()
-        if program.process is not None:
-            program.process.terminate()
+        program.dismiss()
     until = time.monotonic() + STOP_SECONDS
     while any(program.is_running for program in programs) and time.monotonic() < until:
         time.sleep(_LOOK_SECONDS)
@@ -148,8 +147,6 @@ def _stop(stage: Stage, programs: list[Program]) -> None:
             program.kill()
             program.exits.append(Exit(name=program.name, code=None))
         else:
-            # Told to end now, it ends well.
-            program.is_told = program.is_condemned = False
             program.note_end(allowed=0)
 
 

@@ -18,6 +18,8 @@ from tests.chaos.evidence import Exit
 ORDERLY = frozenset({0, -signal.SIGTERM})
 # One that ends sooner is started again only after so long.
 YOUNG_SECONDS = 1.0
+# One that was started less long ago may not listen to signals yet: machines are slow.
+DEAF_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +72,13 @@ class Program:
         if not (self.is_condemned or is_orderly):
             self.exits.append(Exit(name=self.name, code=code))
         self.process = None
+
+    def dismiss(self) -> None:
+        """Tell it to end for good: it ends well, unless it is so new that it may not listen yet."""
+        if self.process is not None:
+            self.is_told = time.monotonic() - self._started_at < DEAF_SECONDS
+            self.is_condemned = False
+            self.process.terminate()
 
     def kill(self) -> None:
         """Kill it and everything below it."""

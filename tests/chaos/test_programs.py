@@ -8,7 +8,7 @@ import pytest
 
 from tests import wait
 from tests.chaos.evidence import Exit
-from tests.chaos.programs import Program
+from tests.chaos.programs import DEAF_SECONDS, Program
 
 pytestmark = pytest.mark.process
 
@@ -76,3 +76,20 @@ def test_one_that_ends_as_it_may_is_not_noted(sleeper: Program):
     sleeper.note_end(allowed=-signal.SIGKILL)
 
     assert sleeper.exits == []
+
+
+def test_one_that_is_dismissed_while_it_is_new_may_not_listen_yet(sleeper: Program):
+    sleeper.dismiss()
+
+    sleeper.note_end(allowed=0)
+
+    assert sleeper.exits == []
+
+
+def test_one_that_is_dismissed_and_does_not_listen_is_noted(sleeper: Program):
+    sleeper._started_at -= DEAF_SECONDS
+
+    sleeper.dismiss()
+    sleeper.note_end(allowed=0)
+
+    assert sleeper.exits == [Exit(name="sleeper", code=-signal.SIGTERM)]
