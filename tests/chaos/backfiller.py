@@ -23,7 +23,7 @@ from jobs.schedules import backfill  # noqa: E402
 BY = "backfiller"
 BACKFILLED: str = settings.BACKFILLED
 EVERY: timedelta = settings.JOB_SCHEDULES[BACKFILLED]["every"]
-MOMENTS = 12  # of one backfill
+MOMENTS = 8  # of one backfill: the last one is waited for, at one a second or slower
 # Before the first tick of the schedule's own, whose moments are another rule's.
 BEFORE = timedelta(hours=1)
 
