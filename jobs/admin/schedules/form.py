@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from django.http import QueryDict
 from django.utils.html import format_html
 
 from jobs import conf
@@ -131,11 +132,14 @@ class ScheduleForm(forms.Form):
     def add_overtaken(self, error: ScheduleChanged) -> None:
         """Say that somebody else was faster; what is typed stays, and may be saved again."""
         told = (
-            '{} <a href="{}" target="_blank">What it says now</a>. To have what stands below all '
-            "the same, save again."
+            '{} <a href="{}" target="_blank">Open it beside this</a>. To have what stands below '
+            "all the same, save again."
         )
         self.add_error(None, format_html(told, str(error), addresses.of_schedule(error.name)))
-        self.data = {**self.data, "seen": error.version}
+        assert isinstance(self.data, QueryDict)  # noqa: S101 - it was sent
+        data = self.data.copy()
+        data["seen"] = error.version
+        self.data = data
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
         """Show each fault at the field of its key."""

@@ -156,9 +156,10 @@ def test_who_saves_what_somebody_else_has_changed_meanwhile_is_told_and_asked_ag
 
     assert wrong["seen"].value() == opened, "a fault makes one forget when one opened it"
     assert "bob has changed" in str(refused.context["form"].non_field_errors())
-    html = refused.content.decode()
-    assert "0 3 * * *" in html
-    assert 'value="mine"' in html
+    shown = refused.context["form"]
+    typed = {key: value for key, value in form.items() if key in shown.fields and key != "seen"}
+    assert {key: shown[key].value() for key in typed} == typed | {"enabled": True}
+    assert 'value="mine"' in refused.content.decode()
     assert Schedule.objects.get().crons == ["0 4 * * *"]
 
     boss.post(EDIT, form | {"seen": refused.context["form"]["seen"].value()})
