@@ -165,7 +165,7 @@ class ScheduleChanged(ScheduleError):
 
     def __init__(self, name: str, *, by: str, version: str) -> None:
         super().__init__(
-            f"{by} has changed {name!r} meanwhile, so nothing was saved: see what it says now.",
+            f"{by} has changed {name!r} meanwhile, so nothing was done: see what it says now.",
             name=name,
         )
         self.name = name

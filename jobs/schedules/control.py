@@ -82,24 +82,29 @@ def change(
         InvalidSchedule: With every fault, by key.
     """
     with transaction.atomic():
-        row = _locked_of_admin(name)
-        if seen and seen != version(row):
-            raise ScheduleChanged(name, by=_last_writer(row), version=version(row))
+        row = _locked_of_admin(name, seen)
         declared = fitting.checked(name, entry)
         if rows.change(row, declared, _ADMIN, _hand(by, note)):
             logger.info("Schedule %s: changed by %s", name, by)
     return row
 
 
-def delete(name: str, *, by: str, note: str = "") -> None:
+def delete(name: str, *, by: str, note: str = "", seen: str = "") -> None:
     """Delete a schedule; its runs, its jobs and its history stay. Opens its own transaction.
+
+    Args:
+        name: A schedule made in the admin.
+        by: Who deletes it; kept in the history.
+        note: Why; kept likewise.
+        seen: As `change` takes it.
 
     Raises:
         UnknownSchedule: There is none of this name.
         ScheduleIsOfSettings: It is declared there.
+        ScheduleChanged: It is another version than `seen`.
     """
     with transaction.atomic():
-        rows.delete([_locked_of_admin(name)], _hand(by, note))
+        rows.delete([_locked_of_admin(name, seen)], _hand(by, note))
     logger.info("Schedule %s: deleted by %s", name, by)
 
 
@@ -198,8 +203,10 @@ def _locked(name: str) -> Schedule:
     return row
 
 
-def _locked_of_admin(name: str) -> Schedule:
+def _locked_of_admin(name: str, seen: str) -> Schedule:
     row = _locked(name)
     if row.is_of_settings:
         raise ScheduleIsOfSettings(name)
+    if seen and seen != version(row):
+        raise ScheduleChanged(name, by=_last_writer(row), version=version(row))
     return row

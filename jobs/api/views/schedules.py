@@ -46,6 +46,12 @@ _FILTERS = [
     OpenApiParameter("source", str, enum=Schedule.Source.values),
     *_PAGE,
 ]
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of what was read: 412 where somebody has changed it since.",
+)
 REFUSED = (problems.NOT_AUTHENTICATED, problems.FORBIDDEN)
 _ENTRY = {
     "type": "object",
@@ -142,12 +148,7 @@ class OneSchedule(View):
         summary="Have a schedule that was made in the admin say this, and nothing else",
         tags=["schedules"],
         request={"application/json": _ENTRY},
-        parameters=[
-            OpenApiParameter(
-                "If-Match", str, OpenApiParameter.HEADER,
-                description="The ETag of what was read: 412 where somebody has changed it since.",
-            )
-        ],
+        parameters=[_IF_MATCH],
         responses={
             200: ScheduleInDetail,
             **problem_responses(
@@ -174,14 +175,19 @@ class OneSchedule(View):
         summary="Delete a schedule that was made in the admin; its runs and jobs stay",
         tags=["schedules"],
         request=None,
+        parameters=[_IF_MATCH],
         responses={
             204: None,
-            **problem_responses(problems.SCHEDULE_IS_OF_SETTINGS, problems.NOT_FOUND, *REFUSED),
+            **problem_responses(
+                problems.SCHEDULE_IS_OF_SETTINGS, problems.SCHEDULE_CHANGED, problems.NOT_FOUND,
+                *REFUSED,
+            ),
         },
-    )
+    )  # fmt: skip
     def delete(self, request: Request, name: str) -> Response:
         """Delete the schedule."""
-        control.delete(name, by=request.user.get_username())
+        by = request.user.get_username()
+        control.delete(name, by=by, seen=_seen(request, found(name)))
         return Response(status=204)
 
 

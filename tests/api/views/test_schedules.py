@@ -362,6 +362,20 @@ def test_a_change_of_what_somebody_else_has_changed_meanwhile_is_refused(changer
     assert put("25m", "*").json()["every"] == "25m"
 
 
+def test_what_somebody_else_has_changed_meanwhile_is_not_deleted(changer):
+    address = "/api/schedules/mine/"
+    made = changer.post("/api/schedules/", {"name": "mine", **ENTRY}, "application/json")
+    changed = changer.put(address, {"job": "Echo", "every": "15m"}, "application/json")
+
+    answer = changer.delete(address, headers={"If-Match": made.headers["ETag"]})
+
+    refused(answer, 412, "schedule-changed")
+    assert Schedule.objects.filter(name="mine").exists()
+    seen = {"If-Match": changed.headers["ETag"]}
+    assert changer.delete(address, headers=seen).status_code == 204
+    refused(changer.delete(address, headers=seen), 404, "not-found")
+
+
 @pytest.mark.parametrize("is_workflow", [False, True])
 def test_what_is_shown_in_the_place_of_a_secret_is_not_taken_for_one(client_with, is_workflow):
     client = client_with("change_schedule", "run_secretive")
