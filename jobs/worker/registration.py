@@ -119,16 +119,21 @@ def _is_alive(other: JobWorker, identity: Identity) -> bool:
         return False  # this process before it started itself anew
     if birthmark.is_gone(other.birthmark, other.pid):
         return False
-    # A heartbeat of a far future is from before the database's clock was set back; who lives has
-    # beaten since.
+    # A heartbeat of a far future is from before the database's clock was set back: who lives has
+    # beaten since, or is about to.
     lease = "make_interval(secs => %s)"
     lease_seconds = conf.current().lease.total_seconds()
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT heartbeat_at > {clock.WALL} - {lease} "
-            f"AND heartbeat_at < {clock.WALL} + {lease} "
+            f"AND (heartbeat_at < {clock.WALL} + {lease} OR %s) "
             "FROM job_workers WHERE id = %s",
-            [lease_seconds, lease_seconds, other.id],
+            [
+                lease_seconds,
+                lease_seconds,
+                birthmark.is_alive(other.birthmark, other.pid),
+                other.id,
+            ],
         )
         row = cursor.fetchone()
     return bool(row and row[0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from jobs.errors import NameUnclear
+from jobs.errors import NameTaken, NameUnclear
 from jobs.models import JobWorker
+from jobs.processes import birthmark
 from jobs.worker import registration
 from tests.make import make_worker
 
@@ -39,4 +41,13 @@ def test_the_name_of_one_that_may_live_is_not(seconds: int) -> None:
     another(beat_ago=timedelta(seconds=seconds))
 
     with pytest.raises(NameUnclear):
+        registration.register(registration.describe_this_process("alpha", ("low",), 1))
+
+
+def test_the_name_of_one_that_lives_here_is_not_before_it_beats_by_the_clock_set_back() -> None:
+    pid = os.getppid()
+    at = timezone.now() + timedelta(hours=1)
+    make_worker(name="alpha", birthmark=birthmark.of(pid), pid=pid, heartbeat_at=at)
+
+    with pytest.raises(NameTaken):
         registration.register(registration.describe_this_process("alpha", ("low",), 1))
