@@ -10,6 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from jobs import registry
 from jobs.models import JobStatus, Schedule
 from jobs.spec import JobSpec
+from jobs.workflows import declared
 
 ADD = "jobs.add_jobstatus"  # run any class
 VIEW = "jobs.view_jobstatus"
@@ -85,7 +86,11 @@ def may_run_schedule(user: AnyUser, schedule: Schedule) -> bool:
 
 
 def classes_of(schedule: Schedule) -> list[str]:
-    """Return the names of the job classes that a schedule makes jobs of."""
+    """Return the names of the job classes that a schedule makes jobs of.
+
+    Of steps of which none can be read one without a name, which only who may run any may run.
+    """
     if schedule.steps is None:
         return [schedule.job_class]
-    return sorted({str(step.get("job", "")) for step in schedule.steps.values()})
+    steps = declared.readable(schedule.steps).values()
+    return sorted({str(step.get("job", "")) for step in steps}) or [""]

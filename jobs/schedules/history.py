@@ -10,6 +10,7 @@ from jobs import json_values, registry
 from jobs.models import Schedule, ScheduleChange
 from jobs.schedules import declaration
 from jobs.values import value
+from jobs.workflows import declared
 
 MAX_NOTE = 500  # characters
 _MAX_BY = 150
@@ -76,11 +77,11 @@ def difference(before: Schedule | None, after: Schedule | None) -> dict[str, lis
     }
 
 
-def shown_steps(steps: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the steps of a row with the redacted params hidden."""
+def shown_steps(steps: object) -> dict[str, Any]:
+    """Return the steps of a row with the redacted params hidden, without what is no step."""
     return {
-        name: {**step, "params": registry.shown_params(step.get("job", ""), step.get("params"))}
-        for name, step in steps.items()
+        name: {**step, "params": registry.shown_params(str(step.get("job")), step.get("params"))}
+        for name, step in declared.readable(steps).items()
     }
 
 

@@ -73,10 +73,8 @@ def named(schedule: Schedule) -> list[tuple[str, Any]]:
     """
     if schedule.steps is None:
         return [(schedule.job_class, schedule.params)]
-    steps = schedule.steps.values() if isinstance(schedule.steps, dict) else ()
-    return [
-        (str(step.get("job", "")), step.get("params")) for step in steps if isinstance(step, dict)
-    ]
+    steps = declared.readable(schedule.steps).values()
+    return [(str(step.get("job", "")), step.get("params")) for step in steps]
 
 
 def _only_one(schedule: Schedule, moment: datetime, params: Mapping[str, Any] | None) -> Request:

@@ -27,6 +27,12 @@ def read(steps: Mapping[str, Any]) -> Workflow:
     return Workflow({name: _step(declared) for name, declared in steps.items()})
 
 
+def readable(steps: object) -> dict[str, Mapping[str, Any]]:
+    """Return those of a row's steps that are some: it may have been written by hand."""
+    given = steps.items() if isinstance(steps, Mapping) else ()
+    return {name: step for name, step in given if isinstance(step, Mapping)}
+
+
 def levels(steps: Mapping[str, Any]) -> list[list[str]]:
     """Return the names of sound steps as they may run: those of a level side by side."""
     sorter = TopologicalSorter(

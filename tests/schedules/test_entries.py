@@ -174,6 +174,16 @@ def test_one_that_cannot_be_shown_hides_no_other(entries, redis, scheduler, monk
     assert said == ["Schedule bad: the dashboard can't show it"]
 
 
+@pytest.mark.parametrize("steps", ["x", [1], 5, {"a": 1}])
+def test_steps_that_somebody_made_unreadable_hide_no_other(entries, redis, steps):
+    schedule("bad", job_class="", steps=steps)
+    schedule()
+
+    entries.show()
+
+    assert redis.exists("rq:job:schedule-nightly")
+
+
 def test_a_look_at_a_thousand_is_one_statement_and_one_round_trip(entries, redis, monkeypatch):
     for number in range(1_000):
         schedule(f"s{number}")

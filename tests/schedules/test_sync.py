@@ -12,6 +12,7 @@ from jobs.schedules.rules import rule_of
 
 pytestmark = pytest.mark.django_db
 
+UNREADABLE = ["x", [1], 5, {"a": 1}]
 NIGHTLY = {"job": "Echo", "cron": "0 2 * * *", "params": {"value": "x"}, "queue": "low"}
 HOURLY = {**NIGHTLY, "cron": "0 * * * *"}
 
@@ -221,6 +222,18 @@ def test_an_entry_that_became_unreadable_leaves_its_row_as_it_was(declare, caplo
     row = Schedule.objects.get()
     assert (row.crons, row.next_at) == (["0 2 * * *"], missed)
     assert "It is left as it was" in caplog.text
+
+
+@pytest.mark.parametrize("steps", UNREADABLE)
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_steps_that_somebody_made_unreadable_are_put_right_or_deleted(declare, steps, is_kept):
+    declare(nightly=NIGHTLY, other=NIGHTLY)
+    Schedule.objects.filter(name="nightly").update(job_class="", steps=steps)
+
+    declare(other=NIGHTLY, **({"nightly": NIGHTLY} if is_kept else {}))
+
+    found = Schedule.objects.filter(name="nightly").values_list("job_class", "steps")
+    assert list(found) == ([("Echo", None)] if is_kept else [])
 
 
 def test_schedules_made_in_the_admin_are_left_alone(declare):

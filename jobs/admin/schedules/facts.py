@@ -39,6 +39,8 @@ def what_runs(schedule: Schedule) -> str:
     """Return the job class, or a workflow's steps: "a, b → sum" where a and b run side by side."""
     if schedule.steps is None:
         return schedule.job_class
+    if declared.faults(schedule.steps):
+        return ", ".join(declared.readable(schedule.steps)) or "nothing that can be read"
     return " \N{RIGHTWARDS ARROW} ".join(map(", ".join, declared.levels(schedule.steps)))
 
 

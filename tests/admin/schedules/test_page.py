@@ -31,6 +31,14 @@ def test_a_schedule_s_page_tells_what_it_is(boss):
         assert words in html
 
 
+@pytest.mark.parametrize("steps", ["x", [1], 5, {"a": 1}, {"a": {"after": ["b"]}}])
+@pytest.mark.parametrize("page", ["/admin/jobs/schedule/", PAGE, PAGE.replace("change", "edit")])
+def test_steps_that_somebody_made_unreadable_break_no_page(boss, steps, page):
+    make_schedule(source="admin", job_class="", params={}, steps=steps)
+
+    assert boss.get(page).status_code == 200
+
+
 FAN_IN = {
     "tell": {"job": "Echo", "after": ["sum", "a"]},
     "a": {"job": "Echo"},
