@@ -29,6 +29,7 @@ logger = logging.getLogger("jobs.broker")
 FINISHED_SECONDS = 3_600
 FAILED_SECONDS = 86_400
 MAX_SHOWN_RESULT_BYTES = 16_384
+_TRIES = 3  # while one key of another type is put aside, the next may be planted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +212,12 @@ def _portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 
 def _run(client: Redis, call: Call, items: Sequence[Started | Ended]) -> Any:
-    try:
-        return scripts.run(client, call)
-    except ResponseError as error:
-        if not put_aside(client, items, error):
-            raise
+    for _ in range(_TRIES - 1):
+        try:
+            return scripts.run(client, call)
+        except ResponseError as error:
+            if not put_aside(client, items, error):
+                raise
     return scripts.run(client, call)
 
 

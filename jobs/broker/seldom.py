@@ -30,13 +30,17 @@ class Seldom:
     @property
     def is_due(self) -> bool:
         """Whether a warning would be said now: who has to look up what it tells may leave it."""
-        return self._said_at is None or self._monotonic() - self._said_at >= SAY_SECONDS
+        return self._is_due(self._monotonic())
 
     def warn(self, error: object) -> None:
         """Say it, or count it."""
-        if not self.is_due:
+        now = self._monotonic()
+        if not self._is_due(now):
             self._unsaid += 1
             return
         more = f", and {self._unsaid} more of the last minute" if self._unsaid else ""
-        self._said_at, self._unsaid = self._monotonic(), 0
+        self._said_at, self._unsaid = now, 0
         self._log.warning(self._text + "%s", error, more)
+
+    def _is_due(self, now: float) -> bool:
+        return self._said_at is None or now - self._said_at >= SAY_SECONDS

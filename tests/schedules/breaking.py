@@ -39,8 +39,10 @@ class LoseDatabase(BaseJob):
 class CheckSlowly(BaseJob):
     """Take some time to have its params checked, as one does that asks somebody else."""
 
+    takes_seconds: ClassVar[float] = 0.1
+
     def __post_init__(self) -> None:
-        time.sleep(0.1)
+        time.sleep(self.takes_seconds)
 
     def _perform(self) -> Any:
         return None
