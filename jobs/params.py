@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -24,7 +24,7 @@ from jobs.errors import Fault, InvalidDeclaration, InvalidParams
 
 # Pydantic's kinds of error whose message is a job's own validator's and may repeat a value.
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
-_SHOWN = "is {!r}, as a secret is shown: write the secret itself"
+_PLACEHOLDERS = frozenset({json_values.REDACTED, json_values.HIDDEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,13 @@ class ParamsSchema:
             InvalidParams: As `check`.
         """
         shown = self.shown(raw)
-        faults = [Fault(param=name, message=_SHOWN.format(raw[name])) for name in shown]
         try:
             built = self.adapter.validate_python(dict(raw))
         except ValidationError as error:
-            faults += [each for each in self._faults(error, raw) if each["param"] not in shown]
-            raise InvalidParams(self.job_name, faults) from None
-        if faults:
-            raise InvalidParams(self.job_name, faults)
+            others = [each for each in self._faults(error, raw) if each["param"] not in shown]
+            raise InvalidParams(self.job_name, _as_shown(raw, shown) + others) from None
+        if shown:
+            raise InvalidParams(self.job_name, _as_shown(raw, shown))
         params = self._dumped(built, raw)
         text = json_values.written(params)
         if text is None:
@@ -112,14 +111,16 @@ class ParamsSchema:
 
     def shown(self, params: Mapping[str, Any]) -> list[str]:
         """Return which are given as they are shown where they are hidden: nobody's secret."""
-        return sorted(
+        # Asked at every dispatch, where there is hardly ever one.
+        found = [
             name
             for name, value in params.items()
-            if isinstance(value, str)
-            and (
-                value == json_values.HIDDEN
-                or (value == json_values.REDACTED and name in self.redact)
-            )
+            if isinstance(value, str) and value in _PLACEHOLDERS
+        ]
+        if not found:
+            return found
+        return sorted(
+            name for name in found if params[name] == json_values.HIDDEN or name in self.redact
         )
 
     def secrets(self, params: Mapping[str, Any]) -> list[str]:
@@ -288,3 +289,8 @@ def _holds_secret(kind: Any) -> bool:
 
 def _listed(names: Collection[str]) -> str:
     return ", ".join(repr(name) for name in sorted(names))
+
+
+def _as_shown(raw: Mapping[str, Any], names: Sequence[str]) -> list[Fault]:
+    told = "is {!r}, as a secret is shown: write the secret itself"
+    return [Fault(param=name, message=told.format(raw[name])) for name in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -13,11 +13,9 @@ from django.template.response import TemplateResponse
 
 from jobs import permissions
 from jobs.admin import addresses
+from jobs.admin.read_only import ReadOnlyAdmin
 from jobs.errors import ScheduleError
 from jobs.models import Schedule
-
-if TYPE_CHECKING:
-    from jobs.admin.read_only import ReadOnlyAdmin
 
 
 class ScheduleView:

@@ -60,7 +60,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return ScheduleList
 
     @admin.display(description="schedule")
-    def schedule(self, schedule: Schedule) -> SafeString:
+    def schedule(self, schedule: Any) -> SafeString:
         """The name, a link to its page; the job class; whether it rests, and why."""
         return format_html(
             '<a class="job-link" href="{}">{}</a> {}<div class="job-line quiet">{}</div>{}',
@@ -68,7 +68,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
             schedule.name,
             facts.state_badge(schedule),
             facts.what_runs(schedule),
-            facts.pause_line(schedule, schedule.db_now),  # type: ignore[attr-defined]
+            facts.pause_line(schedule, schedule.db_now),
         )
 
     @admin.display(description="when")

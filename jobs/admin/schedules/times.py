@@ -9,6 +9,8 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import render
 
+_WEEK_DAYS = 7  # from there on a weekday's name is not clear
+
 
 def clock_time(value: datetime, zone: tzinfo) -> str:
     """Return a moment in a schedule's zone: "Tue 1 Dec 2026, 02:00 CET"."""
@@ -33,7 +35,7 @@ def short_time(value: datetime, zone: tzinfo, now: datetime) -> str:
     away = abs((local.date() - today).days)
     if away == 0:
         return _clock(local)
-    if away < 7:  # noqa: PLR2004 - further away a weekday's name is not clear
+    if away < _WEEK_DAYS:
         return f"{local:%a} {_clock(local)}"
     return f"{local.day} {local:%b %Y}, {_clock(local)}"
 
